@@ -1,0 +1,1 @@
+"""The thin face of OurDL: the public names of its packages, handed on."""

@@ -1,0 +1,1 @@
+"""The ourdl command."""

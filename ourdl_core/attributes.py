@@ -1,0 +1,201 @@
+"""Attributes: annotated class fields that are checked and converted when a record is made.
+
+The annotation is the schema: it says what a model file may write, what ``ourdl show`` prints and what a message expects.
+Understood are bool, int, float, str, ``DType``, ``Literal``, ``X | None``, unions, tuples, ``Annotated`` with ``Range``,
+``Named`` (a plugin by name) and any class (an instance of it).
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+import numpy as np
+
+
+class DType:
+    """Annotation of an attribute that is a dtype; kept as its NumPy name (``"float32"``)."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, used in ``Annotated[float, Range(low=0)]``; ``open_low`` and ``open_high`` exclude the bound."""
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        low = self.low is None or (value > self.low if self.open_low else value >= self.low)
+        high = self.high is None or (value < self.high if self.open_high else value <= self.high)
+        return low and high
+
+    def __str__(self) -> str:
+        low = "" if self.low is None else f"{'more than' if self.open_low else 'at least'} {self.low:g}"
+        high = "" if self.high is None else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+@dataclass(frozen=True)
+class Named:
+    """An attribute that is a plugin of ``group``, by name, by ``{name = ..., attribute = ...}`` or as a record."""
+
+    load: Callable[[Any], Any]
+    noun: str
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Any = _Missing()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One attribute: its name, annotation and default (``REQUIRED`` without one)."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    def convert(self, value: Any, owner: str) -> Any:
+        """``value`` as the annotation wants it; TypeError or ValueError that name the op and the attribute."""
+        try:
+            return convert(value, self.annotation)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{owner}: attribute '{self.name}' {error}") from None
+
+
+def fields_of(cls: type, root: type) -> dict[str, Field]:
+    """The attributes of ``cls``: annotated fields of its classes below ``root``, base classes first."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    names = [
+        name
+        for base in reversed(cls.__mro__)
+        if issubclass(base, root) and base is not root
+        for name in vars(base).get("__annotations__", {})
+    ]
+    return {
+        name: Field(name, hints[name], getattr(cls, name, REQUIRED))
+        for name in dict.fromkeys(names)
+        if get_origin(hints[name]) is not ClassVar and hints[name] is not ClassVar and not name.startswith("_")
+    }
+
+
+def describe(annotation: Any) -> str:
+    """An annotation in words, for messages: ``int``, ``one of 'a', 'b'``, ``float or none``."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        base, *extras = get_args(annotation)
+        named = [e.noun for e in extras if isinstance(e, Named)]
+        ranges = " ".join(f" {e}" for e in extras if isinstance(e, Range))
+        return f"the name of an {named[0]}" if named else describe(base) + ranges
+    if origin is Literal:
+        return "one of " + ", ".join(repr(choice) for choice in get_args(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(choice) for choice in get_args(annotation))
+    if origin is tuple:
+        inner = get_args(annotation)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return f"a list of {describe(inner[0])}"
+        return f"a list of {len(inner)} values ({', '.join(describe(i) for i in inner)})"
+    if annotation is type(None):
+        return "none"
+    return "a dtype" if annotation is DType else getattr(annotation, "__name__", str(annotation))
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """``value`` converted to ``annotation``: numbers within their kind, lists to tuples; never text to number."""
+    origin = get_origin(annotation)
+    if annotation is Any:
+        return freeze(value)
+    if origin is Annotated:
+        return _convert_annotated(value, annotation)
+    if origin is Literal:
+        if any(value == c and type(value) is type(c) for c in get_args(annotation)):
+            return value
+        raise ValueError(f"must be {describe(annotation)}, found {value!r}")
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(value, annotation)
+    if origin is tuple:
+        return _convert_tuple(value, annotation)
+    return _convert_plain(value, annotation)
+
+
+def _wrong(value: Any, annotation: Any) -> TypeError:
+    return TypeError(f"must be {describe(annotation)}, found {type(value).__name__} {value!r:.60}")
+
+
+def _convert_plain(value: Any, annotation: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if annotation is DType:
+        try:
+            return np.dtype(value).name
+        except TypeError:
+            raise ValueError(f"must be a dtype such as 'float32', found {value!r}") from None
+    if annotation is float and type(value) is int:
+        return float(value)
+    if annotation in (int, float, bool, str, type(None)):
+        if type(value) is annotation or (annotation is type(None) and value is None):
+            return value
+        raise _wrong(value, annotation)
+    if isinstance(annotation, type) and isinstance(value, annotation):
+        return value
+    raise _wrong(value, annotation)
+
+
+def _convert_annotated(value: Any, annotation: Any) -> Any:
+    base, *extras = get_args(annotation)
+    for extra in extras:
+        if isinstance(extra, Named):
+            return extra.load(value)
+    value = convert(value, base)
+    for extra in extras:
+        if isinstance(extra, Range):
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and number not in extra:
+                    raise ValueError(f"must be {extra}, found {number!r}")
+    return value
+
+
+def _convert_union(value: Any, annotation: Any) -> Any:
+    choices = get_args(annotation)
+    for exact in choices:
+        if isinstance(exact, type) and type(value) is exact:
+            return value
+    problem: Exception | None = None
+    for choice in choices:
+        try:
+            return convert(value, choice)
+        except ValueError as error:
+            problem = error
+        except TypeError:
+            continue
+    raise problem or _wrong(value, annotation)
+
+
+def _convert_tuple(value: Any, annotation: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(value, annotation)
+    inner = get_args(annotation)
+    if len(inner) == 2 and inner[1] is Ellipsis:
+        return tuple(convert(item, inner[0]) for item in value)
+    if len(inner) != len(value):
+        raise ValueError(f"must be {describe(annotation)}, found {len(value)} values")
+    return tuple(convert(item, kind) for item, kind in zip(value, inner, strict=True))
+
+
+def freeze(value: Any) -> Any:
+    """Lists and dicts as hashable tuples and ``Frozen`` mappings, deep."""
+    if isinstance(value, Mapping):
+        return tuple((key, freeze(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(freeze(item) for item in value)
+    return value

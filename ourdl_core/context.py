@@ -1,0 +1,74 @@
+"""What is going on while a node is made: the graph that collects it, the body being traced, the plugin that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ourdl_core.graph import Graph
+
+
+class Label:
+    """The name of a node, shared with what the node makes, so that naming the node names its parameters."""
+
+    __slots__ = ("parent", "text")
+
+    def __init__(self, text: str | None, parent: Label | None = None) -> None:
+        self.text = text
+        self.parent = parent
+
+    def __str__(self) -> str:
+        own = self.text or "?"
+        return own if self.parent is None else f"{self.parent}.{own}"
+
+    @property
+    def known(self) -> bool:
+        """Whether every part of the name has been given or generated."""
+        return self.text is not None and (self.parent is None or self.parent.known)
+
+
+@dataclass
+class Trace:
+    """One run of a body: where its nodes get local names, and where what they make is kept from run to run.
+
+    ``rules`` says how the shape of what was made in this run follows from nodes of this run.
+    """
+
+    label: Label
+    made: dict[str, Any]
+    where: Any = None
+    lowering: Any = None
+    rules: dict[Any, Any] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def local_name(self, word: str, name: str | None) -> str:
+        """``name``, or the next free ``word_1``, ``word_2``; the same in every run of one body."""
+        if name is not None:
+            if name in self.taken:
+                raise ValueError(f"two nodes of {self.label} are named '{name}': names are unique in a body")
+            self.taken[name] = 1
+            return name
+        while True:
+            number = self.taken[word] = self.taken.get(word, 0) + 1
+            if f"{word}_{number}" not in self.taken:
+                return f"{word}_{number}"
+
+
+graph: ContextVar[Graph | None] = ContextVar("ourdl_graph", default=None)
+trace: ContextVar[Trace | None] = ContextVar("ourdl_trace", default=None)
+within: ContextVar[str | None] = ContextVar("ourdl_within", default=None)
+
+
+@contextmanager
+def tracing(scope: Trace, domain: str | None) -> Iterator[None]:
+    """Run a body or a gradient rule of a plugin: its nodes belong to ``scope``, its names to ``domain``."""
+    tokens = trace.set(scope), within.set(domain)
+    try:
+        yield
+    finally:
+        within.reset(tokens[1])
+        trace.reset(tokens[0])

@@ -1,0 +1,207 @@
+"""Gradients: the chain rule, once. ``grad`` gives nodes; what they compute is a graph of named ops.
+
+The rule is applied when a Program is laid out, where ranks, dtypes and the mode are known. Being a node whose body is
+built then, a gradient can be differentiated again, to any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from ourdl_core import context
+from ourdl_core.arrays import Spec
+from ourdl_core.context import Label, Trace, tracing
+from ourdl_core.function import Function
+from ourdl_core.infer import as_node
+from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.op import Composite, outputs_of
+
+
+@overload
+def grad(out: Node, wrt: Node, seed: Any = None) -> Node | None: ...
+@overload
+def grad(out: Node, wrt: Sequence[Node], seed: Any = None) -> list[Node | None]: ...
+def grad(out: Node, wrt: Node | Sequence[Node], seed: Any = None) -> Node | None | list[Node | None]:
+    """The gradient of ``out`` with respect to each node of ``wrt``, as nodes; None for one that ``out`` does not use.
+
+    ``seed`` is the upstream gradient, of the shape of ``out``; ones when not given, so that for an ``out`` that is not
+    a scalar it is the gradient of its sum.
+    """
+    if isinstance(wrt, Node):
+        return grad(out, [wrt], seed)[0]
+    outs = [out]
+    seeds = [] if seed is None else [as_node(seed)]
+    return pullback(outs, wrt, seeds)
+
+
+def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) -> list[Node | None]:
+    """The gradient of the sum of ``outs``, each weighted by its seed (ones where ``seeds`` is empty), for each ``wrt``."""
+    order = order_of(outs)
+    inside = dict.fromkeys([*order, *_made_inside(order, wrt)])
+    for node in (*outs, *wrt):
+        if node.op is not None and node.op.num_outputs is not None:
+            raise TypeError(f"{node.describe()} has several outputs: choose one, as {node}.outputs[0]")
+    leaves = [node for node in inside if isinstance(node, Variable)]
+    connected = [node for node in dict.fromkeys(wrt) if node in inside]
+    if not connected:
+        return [None for _ in wrt]
+    function = Function(leaves, [*outs, *connected])
+    record = Gradient.make({"function": function, "count": len(outs), "seeded": bool(seeds)})
+    node = Node(record, (*leaves, *(as_node(seed) for seed in seeds)))
+    found = dict(zip(connected, outputs_of(node), strict=True))
+    return [found.get(each) for each in wrt]
+
+
+def _made_inside(order: Sequence[Node], wrt: Sequence[Node]) -> list[Node]:
+    """Those of ``wrt`` that were made inside the body of a composite in ``order``, where no edge leads to them."""
+    roots = {node._label for node in order if node._label is not None and isinstance(node.op, Composite)}
+    return [node for node in wrt if isinstance(node, Variable) and node.made is not None and _root(node) in roots]
+
+
+def _root(node: Node) -> Label | None:
+    label = node._label
+    while label is not None and label.parent is not None:
+        label = label.parent
+    return label
+
+
+class Gradient(Composite):
+    """The gradient of a Function: the first ``count`` outputs are differentiated with respect to the others."""
+
+    function: Function
+    count: int = 1
+    seeded: bool = False
+
+    @property
+    def num_outputs(self) -> int:  # type: ignore[override]
+        return len(self.function.outputs) - self.count
+
+    def body(self, *inputs: Any) -> Any:
+        scope = context.trace.get()
+        assert scope is not None
+        lowering = scope.lowering
+        if lowering is None:
+            raise TypeError("a gradient is built when a Program is laid out: put it into a Program or ask for its value")
+        arity = len(self.function.inputs)
+        inner = lowering.inner(dict(zip(self.function.inputs, inputs, strict=False)))
+        inner.distinct.update(self.function.outputs[self.count :])
+        lowered = inner.lower(self.function.outputs)
+        lowering.share(inner)
+        outs, wrt = lowered[: self.count], lowered[self.count :]
+        found = sweep(outs, list(inputs[arity:]) or [_ones_like(out) for out in outs], wrt)
+        for variable, value in inner.updates.items():
+            lowering.add_update(variable, lowering.lower([value])[0])
+        return tuple(_zeros_like(w) if g is None else g for w, g in zip(wrt, found, strict=True))
+
+    def infer(self, *specs: Spec | None) -> Any:
+        known = dict(zip(self.function.inputs, specs, strict=False))
+        wrt = self.function.outputs[self.count :]
+        return tuple(known[node] if node in known else _spec_within(self.function, node, specs) for node in wrt)
+
+
+def _spec_within(function: Function, node: Node, specs: tuple[Spec | None, ...]) -> Spec:
+    from ourdl_core.infer import placeholder
+
+    inputs = [placeholder(spec) for spec in specs[: len(function.inputs)] if spec is not None]
+    return Function(function.inputs, node)(*inputs)[0].spec
+
+
+def sweep(outs: Sequence[Node], seeds: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
+    """The chain rule, from ``outs`` back to ``wrt``, over a lowered graph. The only caller of ``gradients``."""
+    order = order_of(outs)
+    active = set(wrt)
+    for node in order:
+        if any(parent in active for parent in node.parents):
+            active.add(node)
+    sums: dict[Node, PairwiseSum] = {}
+    pieces: dict[Node, dict[int, Node]] = {}
+    for out, seed in zip(outs, seeds, strict=True):
+        sums.setdefault(out, PairwiseSum()).add(seed)
+    for node in reversed(order):
+        if node not in active or not any(parent in active for parent in node.parents):
+            continue
+        total = sums[node].total() if node in sums else None
+        if isinstance(node, Output):
+            if total is not None:
+                pieces.setdefault(node.parents[0], {})[node.index] = total  # type: ignore[arg-type]
+            continue
+        if total is None and node not in pieces:
+            continue
+        for parent, piece in zip(node.parents, _gradients(node, total, pieces.pop(node, {})), strict=True):
+            if piece is not None and parent in active and parent.spec.floating:  # type: ignore[union-attr]
+                sums.setdefault(parent, PairwiseSum()).add(_as_dtype_of(parent, piece))  # type: ignore[arg-type]
+    return [sums[node].total() if node in sums else None for node in wrt]
+
+
+def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple[Any, ...]:
+    """The gradients of the parents of ``node``; for several outputs, zeros stand for those that nothing came to."""
+    from ourdl_core.ops import domain_of
+
+    op = node.op
+    assert op is not None
+    scope = Trace(Label(f"gradient of {node}"), {}, node._where)
+    y: Any = node
+    g: Any = total
+    with tracing(scope, domain_of(type(op))):
+        if op.num_outputs is not None:
+            y = outputs_of(node)
+            g = tuple(pieces[i] if i in pieces else _zeros_like(each) for i, each in enumerate(y))
+        try:
+            return op.gradients(g, y, node.parents)
+        except Exception as error:
+            error.add_note(f"  in the gradient of {node.describe()}")
+            raise
+
+
+def _as_dtype_of(parent: Node, piece: Any) -> Node:
+    """``piece`` with the dtype of the value that it is the gradient of."""
+    from ourdl_core.ops import home
+
+    if not isinstance(piece, Node):
+        piece = home("BroadcastLike")(Constant(piece), parent)
+    spec = parent.spec
+    if spec.number or piece.spec.number or piece.spec.dtype == spec.dtype:
+        return piece  # type: ignore[no-any-return]
+    return home("Cast")(piece, dtype=spec.dtype.name)  # type: ignore[no-any-return]
+
+
+class PairwiseSum:
+    """A sum of nodes, added pairwise as a tree so that rounding errors stay small, holding log2(n) of them."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[int, Node]] = []
+
+    def add(self, node: Node) -> None:
+        count = 1
+        while self._parts and self._parts[-1][0] == count:
+            node = _add(self._parts.pop()[1], node)
+            count *= 2
+        self._parts.append((count, node))
+
+    def total(self) -> Node:
+        node = self._parts[-1][1]
+        for _, part in reversed(self._parts[:-1]):
+            node = _add(part, node)
+        self._parts = [(1, node)]
+        return node
+
+
+def _add(a: Node, b: Node) -> Node:
+    from ourdl_core.ops import home
+
+    return home("Add")(a, b)  # type: ignore[no-any-return]
+
+
+def _ones_like(node: Node) -> Node:
+    from ourdl_core.ops import home
+
+    return home("OnesLike")(node)  # type: ignore[no-any-return]
+
+
+def _zeros_like(node: Node) -> Node:
+    from ourdl_core.ops import home
+
+    return home("ZerosLike")(node)  # type: ignore[no-any-return]

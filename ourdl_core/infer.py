@@ -1,0 +1,177 @@
+"""Shape and dtype inference: what is known of a node before there is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ourdl_core import context
+from ourdl_core.arrays import Spec, spec_of
+from ourdl_core.node import Constant, Node, Output, Variable, order_of
+
+if TYPE_CHECKING:
+    from ourdl_core.op import Op
+
+# Two sizes to try for a size that is not known: an output size that differs between them is not known either.
+_PROBES = (3, 5)
+
+
+def spec_of_node(node: Node) -> Any:
+    """The spec of ``node`` (a tuple of them for several outputs), inferred from what its Variables declare."""
+    if node._spec is None:
+        for each in order_of([node], stop=_Known()):
+            if each._spec is None:
+                each._spec = _spec_of_one(each)
+    return node._spec
+
+
+class _Known:
+    """The nodes whose spec is known already, as a set to stop at."""
+
+    def __contains__(self, node: Node) -> bool:
+        return node._spec is not None
+
+
+def _spec_of_one(node: Node) -> Any:
+    if isinstance(node, Output):
+        parent = node.parents[0]
+        assert parent is not None
+        return spec_of_node(parent)[node.index]
+    if isinstance(node, Variable):
+        return _spec_of_variable(node)
+    assert node.op is not None
+    try:
+        return infer(node.op, tuple(None if p is None else p._spec for p in node.parents))
+    except Exception as error:
+        error.add_note(f"  in {node.describe()}")
+        raise
+
+
+def _spec_of_variable(variable: Variable) -> Spec:
+    scope = context.trace.get()
+    if callable(variable._rule):
+        return variable._rule()  # type: ignore[no-any-return]
+    rule = variable._rule if scope is None else scope.rules.get(variable, variable._rule)
+    if rule is not None:
+        return spec_of_made(rule, {name: spec_of_node(node) for name, node in rule[2].items()})
+    raise TypeError(
+        f"the rank and dtype of {variable.describe()} are not known yet: declare them, "
+        "as Variable(shape=(None, 3), dtype='float32'), or give it a value"
+    )
+
+
+def spec_of_made(rule: Any, specs: dict[str, Any]) -> Spec:
+    """The spec of a parameter, state or key that an op makes for inputs of these specs."""
+    made, op, _ = rule
+    return Spec(made.shape_of(op, specs), made.dtype_of(specs))
+
+
+@lru_cache(maxsize=4096)
+def infer(op: Op, specs: tuple[Any, ...]) -> Any:
+    """The output spec of ``op`` on inputs of ``specs``; a tuple of them for several outputs."""
+    return op.infer(*specs)
+
+
+def stand_in(spec: Spec | None, probe: int, shape_only: bool = False) -> Any:
+    """A small value of that spec: ones, with ``probe`` for every unknown size."""
+    if spec is None:
+        return None
+    shape = tuple(probe if n is None else n for n in spec.shape)
+    if shape_only:
+        return Spec(shape, spec.dtype, spec.number)
+    if spec.number:
+        return spec.dtype.type(1).item()
+    return np.broadcast_to(np.ones((), spec.dtype), shape)
+
+
+def infer_by_running(op: Op, specs: Sequence[Spec | None]) -> Any:
+    """Run ``compute`` on stand-ins, twice where sizes are unknown; sizes that differ are unknown."""
+    unknown = any(None in spec.shape for spec in specs if spec is not None)
+    results = [_run(op, specs, probe) for probe in (_PROBES if unknown else _PROBES[:1])]
+    if op.num_outputs is None:
+        return _common([results[0][0], results[-1][0]])
+    return tuple(_common([first, last]) for first, last in zip(results[0], results[-1], strict=True))
+
+
+def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
+    from ourdl_core.execute import bind
+
+    values = [stand_in(s, probe, op.shape_only_at(i)) for i, s in enumerate(specs)]
+    with np.errstate(all="ignore"):
+        value = bind(op, np)(*values)
+    if (type(value) is tuple) != (op.num_outputs is not None):
+        raise TypeError(
+            f"{type(op).__name__}.compute returned {'a tuple' if type(value) is tuple else 'one array'}, "
+            f"but num_outputs is {op.num_outputs}"
+        )
+    return [spec_of(v) for v in (value if type(value) is tuple else (value,))]
+
+
+def _common(found: list[Spec]) -> Spec:
+    first, last = found
+    if first.ndim != last.ndim:
+        raise TypeError(f"the rank of the output depends on sizes ({first} and {last}): the op must write infer()")
+    shape = tuple(a if a == b else None for a, b in zip(first.shape, last.shape, strict=True))
+    return Spec(shape, first.dtype, first.number)
+
+
+def infer_elementwise(op: Op, specs: Sequence[Spec | None]) -> Spec:
+    """The shapes broadcast together; the dtype that ``compute`` gives."""
+    shape = broadcast_shapes(type(op).__name__, [s.shape for s in specs if s is not None])
+    small = tuple(None if s is None else Spec((1,) * s.ndim, s.dtype, s.number) for s in specs)
+    found = _run(op, small, 1)[0]
+    if found.ndim != len(shape):
+        raise TypeError(f"{type(op).__name__} is Elementwise, but compute returned rank {found.ndim}, not {len(shape)}")
+    return Spec(shape, found.dtype, found.number)
+
+
+def broadcast_shapes(what: str, shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+    """The broadcast shape, where an unknown size goes with any; ValueError that shows the shapes."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[int | None] = []
+    for axis in range(-rank, 0):
+        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        known = sizes - {None}
+        if len(known) > 1:
+            shown = " and ".join(str(["?" if n is None else n for n in shape]).replace("'", "") for shape in shapes)
+            raise ValueError(f"{what}: shapes {shown} do not broadcast")
+        result.append(known.pop() if known else None if sizes else 1)
+    return tuple(result)
+
+
+def infer_composite(op: Any, specs: Sequence[Spec | None]) -> Any:
+    """Trace the body on placeholders and look at what it returns."""
+    from ourdl_core.lower import run_body
+
+    placeholders = tuple(None if spec is None else placeholder(spec) for spec in specs)
+    scope = context.Trace(context.Label(type(op).__name__), {})
+    results, _ = run_body(op, placeholders, scope, "training")
+    with context.tracing(scope, None):
+        found = tuple(spec_of_node(result) for result in results)
+    return found[0] if op.num_outputs is None else found
+
+
+def placeholder(spec: Spec) -> Variable:
+    """A Variable that stands for a value of this spec, in no graph."""
+    hidden = context.graph.set(None)
+    variable = Variable()
+    context.graph.reset(hidden)
+    variable._spec = spec
+    return variable
+
+
+def unknown(spec: Callable[[], Spec]) -> Variable:
+    """A Variable that stands for a value whose spec ``spec()`` tells when it is first asked."""
+    hidden = context.graph.set(None)
+    variable = Variable()
+    context.graph.reset(hidden)
+    variable._rule = spec
+    return variable
+
+
+def as_node(value: Any) -> Node:
+    """``value`` itself, or a Constant of it."""
+    return value if isinstance(value, Node) else Constant(value)

@@ -1,0 +1,37 @@
+"""Initializers: how the first value of a parameter is drawn, by name (group ``ourdl.initializers``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+
+from ourdl_core.attributes import Named
+from ourdl_core.record import Record
+from ourdl_core.registry import Registry
+
+registry = Registry("ourdl.initializers", noun="initializer")
+
+
+class Initializer(Record):
+    """Base of initializers: ``initializer(generator, shape)`` returns a float64 array of that shape."""
+
+    __slots__ = ()
+
+    def __call__(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say how to draw")
+
+
+def initializer(value: Any) -> Initializer:
+    """An initializer from its name, from ``{"name": ..., attribute: ...}``, or itself."""
+    if isinstance(value, Initializer):
+        return value
+    if isinstance(value, str):
+        return registry.get(value)()  # type: ignore[no-any-return]
+    if isinstance(value, Mapping) and "name" in value:
+        return registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})  # type: ignore[no-any-return]
+    raise TypeError(f"must be the name of an initializer, found {type(value).__name__} {value!r:.60}")
+
+
+InitializerName = Annotated[Any, Named(initializer, "initializer")]

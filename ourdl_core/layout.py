@@ -1,0 +1,201 @@
+"""Layouts: a lowered graph as a list of steps over numbered values, for one array library and given ranks and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ourdl_core.arrays import Spec, spec_of
+from ourdl_core.infer import infer
+from ourdl_core.kernels import bind
+from ourdl_core.node import Constant, Node, Output, order_of
+from ourdl_core.numbers import NUMBER_TYPES
+
+
+class Step(NamedTuple):
+    """One call: ``values[output] = function(*(values[i] for i in inputs))``, then the values ``dead`` are let go."""
+
+    function: Callable[..., Any]
+    inputs: tuple[int, ...]
+    output: int
+    dead: tuple[int, ...]
+    node: Node | None
+
+
+@dataclass
+class Layout:
+    """The steps, where the leaves (first), constants and outputs stand, and what a person is shown.
+
+    ``rest`` are the values after the leaves before a run: constants, and None for what is computed.
+    """
+
+    steps: list[Step]
+    rest: list[Any]
+    outputs: list[int]
+    scalar: bool
+    nodes: list[Node]
+
+
+class Builder:
+    """Makes the layout of ``outputs``, whose leaves are ``leaves``."""
+
+    def __init__(self, leaves: Sequence[Node], outputs: Sequence[Node], library: Any) -> None:
+        self.library = library
+        self.leaves = list(leaves)
+        self.place: dict[Node, int] = {leaf: i for i, leaf in enumerate(leaves)}
+        self.shape_place: dict[Node, int] = {}
+        self.count = len(leaves)
+        self.steps: list[Step] = []
+        self.known: dict[int, Any] = {}
+        self.outputs = list(outputs)
+        self.computed, self.shaped = _wanted(self.outputs)
+        self.nodes: list[Node] = []
+
+    def build(self) -> Layout:
+        for node in order_of(self.outputs):
+            if node in self.computed:
+                self._compute(node)
+            if node in self.shaped:
+                self._shape(node)
+        outputs = [self.place[node] for node in self.outputs]
+        steps = _with_deaths(self.steps, keep={*outputs, *self.known})
+        rest = [self.known.get(i) for i in range(len(self.leaves), self.count)]
+        scalar = all(leaf.spec.number for leaf in self.leaves) and all(
+            type(value) in NUMBER_TYPES or type(value) is Spec or value is None for value in self.known.values()
+        )
+        return Layout(steps, rest, outputs, scalar, self.nodes)
+
+    def _compute(self, node: Node) -> None:
+        if node in self.place:
+            return
+        if isinstance(node, Constant):
+            value = node.value
+            if self.library is not np and isinstance(value, np.ndarray):
+                value = self.library.asarray(value)
+            self.place[node] = self._constant(value)
+        elif isinstance(node, Output):
+            self.place[node] = self._step(itemgetter(node.index), (self.place[node.parents[0]],), node)  # type: ignore[index]
+        else:
+            assert node.op is not None
+            function = bind(node.op, self.library)
+            inputs = tuple(self._input(node, i, p) for i, p in enumerate(node.parents))
+            folded = self._fold(function, inputs, node)
+            self.place[node] = self._step(function, inputs, node) if folded is None else folded
+
+    def _input(self, node: Node, position: int, parent: Node | None) -> int:
+        if parent is None:
+            return self._constant(None)
+        shape_only = node.op is not None and node.op.shape_only_at(position)
+        return self.shape_place[parent] if shape_only else self.place[parent]
+
+    def _shape(self, node: Node) -> None:
+        """A place that holds the Spec of ``node``: known now, read off its value, or inferred from its parents' Specs."""
+        spec = node.spec
+        if _static(node):
+            self.shape_place[node] = self._constant(self._with_library(spec))
+        elif node in self.place:
+            self.shape_place[node] = self._step(partial(_spec_of, self.library), (self.place[node],), None)
+        elif isinstance(node, Output):
+            self.shape_place[node] = self._step(itemgetter(node.index), (self.shape_place[node.parents[0]],), None)  # type: ignore[index]
+        else:
+            inputs = tuple(self._constant(None) if p is None else self.shape_place[p] for p in node.parents)
+            self.shape_place[node] = self._step(partial(_infer, node.op, self.library), inputs, None)
+
+    def _with_library(self, spec: Spec) -> Spec:
+        return Spec(spec.shape, spec.dtype, spec.number, self.library)
+
+    def _constant(self, value: Any) -> int:
+        place = self._next()
+        self.known[place] = value
+        return place
+
+    def _step(self, function: Callable[..., Any], inputs: tuple[int, ...], node: Node | None) -> int:
+        place = self._next()
+        self.steps.append(Step(function, inputs, place, (), node))
+        if node is not None:
+            self.nodes.append(node)
+        return place
+
+    def _next(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def _fold(self, function: Callable[..., Any], inputs: tuple[int, ...], node: Node) -> int | None:
+        """The place of a value that depends on constants alone, computed now; an error is left to the run."""
+        from ourdl_core.execute import finish
+
+        if any(i not in self.known for i in inputs) or not node.op.mergeable:  # type: ignore[union-attr]
+            return None
+        values = [self.known[i] for i in inputs]
+        try:
+            with np.errstate(all="ignore"):
+                return self._constant(_owned(finish(function(*values), values)))
+        except Exception:
+            return None
+
+
+def _owned(value: Any) -> Any:
+    """A folded constant is the same object in every run: nobody may write into it."""
+    for each in value if isinstance(value, tuple) else (value,):
+        if type(each) is np.ndarray:
+            each.flags.writeable = False
+    return value
+
+
+def _spec_of(library: Any, value: Any) -> Spec:
+    found = spec_of(value)
+    return found if type(value) in NUMBER_TYPES else Spec(found.shape, found.dtype, False, library)
+
+
+def _infer(op: Any, library: Any, *specs: Any) -> Any:
+    found = infer(op, specs)
+    many = found if isinstance(found, tuple) else (found,)
+    placed = tuple(Spec(each.shape, each.dtype, each.number, library) for each in many)
+    return placed if isinstance(found, tuple) else placed[0]
+
+
+def _wanted(outputs: Sequence[Node]) -> tuple[set[Node], set[Node]]:
+    """The nodes whose value is needed, and those whose shape is."""
+    computed: set[Node] = set()
+    asked: list[Node] = []
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in computed:
+            computed.add(node)
+            for position, parent in enumerate(node.parents):
+                if parent is not None:
+                    shape_only = node.op is not None and node.op.shape_only_at(position)
+                    (asked if shape_only else stack).append(parent)
+    shaped: set[Node] = set()
+    while asked:
+        node = asked.pop()
+        if node not in shaped:
+            shaped.add(node)
+            if node not in computed and not _static(node):
+                asked.extend(parent for parent in node.parents if parent is not None)
+    return computed, shaped
+
+
+def _static(node: Node) -> bool:
+    spec = node.spec
+    return isinstance(spec, Spec) and None not in spec.shape
+
+
+def _with_deaths(steps: list[Step], keep: set[int]) -> list[Step]:
+    """The steps, each with the places whose value is not used after it."""
+    last: dict[int, int] = {}
+    for number, step in enumerate(steps):
+        last[step.output] = number
+        for place in step.inputs:
+            last[place] = number
+    dead: dict[int, list[int]] = {}
+    for place, number in last.items():
+        if place not in keep:
+            dead.setdefault(number, []).append(place)
+    return [step._replace(dead=tuple(dead.get(number, ()))) for number, step in enumerate(steps)]

@@ -1,0 +1,56 @@
+"""Names of nodes: unique where they belong together, generated where nobody gave one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ourdl_core.context import Label
+from ourdl_core.node import Node, Variable, order_of
+
+
+def free_name(word: str, taken: dict[str, int]) -> str:
+    """``word_1``, ``word_2``, ...: the first that is not taken (and is from now on)."""
+    while True:
+        number = taken[word] = taken.get(word, 0) + 1
+        name = f"{word}_{number}"
+        if name not in taken:
+            taken[name] = 1
+            return name
+
+
+def adopt(outputs: Iterable[Node]) -> None:
+    """Name the ancestors of ``outputs`` that hold values and have no name: Variables, and ops that made some.
+
+    A name stays with the node, so that the Programs of one graph agree on the names of its parameters.
+    """
+    order = order_of(outputs)
+    unnamed = [node for node in order if _wants_name(node)]
+    if not unnamed:
+        return
+    taken = {str(node._label): 1 for node in order if node._label is not None and node._label.known}
+    for node in sorted(unnamed, key=lambda node: node._serial):
+        name = free_name(node.kind.lower(), taken)
+        if node._label is None:
+            node._label = Label(name)
+        else:
+            node._label.text = name
+
+
+def _wants_name(node: Node) -> bool:
+    if node._label is None:
+        return isinstance(node, Variable)
+    return node._label.text is None
+
+
+def unique_names(variables: Sequence[Variable]) -> list[str]:
+    """The names of the Variables of one Program; ValueError where two of them have the same."""
+    found: dict[str, Variable] = {}
+    for variable in variables:
+        name = str(variable.name)
+        if name in found:
+            raise ValueError(
+                f"{found[name].describe()} and {variable.describe()} have the same name: give one of them name=..., "
+                "or build the graph inside 'with Graph():'"
+            )
+        found[name] = variable
+    return list(found)

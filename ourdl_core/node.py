@@ -1,0 +1,477 @@
+"""Nodes: one value of a graph each, made of an op record and parents, or given from outside (``Variable``)."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ourdl_core import context
+from ourdl_core.arrays import Spec, as_value, dtype_in, namespace, spec_of
+from ourdl_core.context import Label
+from ourdl_core.slots import Key, Made, Parameter, State
+
+if TYPE_CHECKING:
+    from ourdl_core.op import Op
+    from ourdl_core.run import Run
+
+_serial = itertools.count()
+
+
+def _caller() -> tuple[Any, int] | None:
+    """Code and line of the nearest frame outside OurDL: where the person built the node."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0].startswith("ourdl"):
+        frame = frame.f_back  # type: ignore[assignment]
+    return (frame.f_code, frame.f_lineno) if frame is not None else None
+
+
+class Node:
+    """One value in a graph. Implements ``NodeProtocol``.
+
+    ``op`` is the record that computes it (None for a Variable), ``parents`` the nodes that it is computed from, by
+    position (None where an optional input is absent).
+    """
+
+    __slots__ = (
+        "__weakref__", "_by", "_grad", "_label", "_made", "_run", "_serial", "_spec", "_value", "_where", "op", "parents",
+    )  # fmt: skip
+    __array_ufunc__ = None  # NumPy arrays leave operators with a node to the node
+
+    op: Op | None
+    parents: tuple[Node | None, ...]
+
+    def __init__(self, op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> None:
+        self.op = op
+        self.parents = parents
+        self._label: Label | None = None
+        self._made: dict[str, Any] | None = None
+        self._spec: Any = None
+        self._value: Any = None
+        self._grad: Any = None
+        self._by: Run | None = None
+        self._run: Run | None = None
+        self._serial = next(_serial)
+        scope = context.trace.get()
+        if scope is None:
+            self._where = _caller()
+            self._label = None if name is None else Label(_checked_name(name))
+            graph = context.graph.get()
+            if graph is not None:
+                graph.add(self)
+        else:
+            self._where = scope.where
+
+    # ---- names -------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """The name, unique in its graph; None until the node is named by the author, a Graph or a Program."""
+        return str(self._label) if self._label is not None and self._label.known else None
+
+    @property
+    def kind(self) -> str:
+        """``Mul`` for a node of the op Mul."""
+        return type(self.op).__name__ if self.op is not None else type(self).__name__
+
+    @property
+    def built_at(self) -> str | None:
+        """``file:line`` where the node was built, as far as known."""
+        return None if self._where is None else f"{self._where[0].co_filename}:{self._where[1]}"
+
+    def describe(self) -> str:
+        """The node for a message: its name or kind, and where it was built."""
+        what = f"'{self}'" if self._label is not None else self.kind
+        return f"{what} (built at {self.built_at})" if self.built_at else what
+
+    def __repr__(self) -> str:
+        name = "" if self._label is None else f" '{self._label}'"
+        return f"<{self.kind}{name}>"
+
+    def __str__(self) -> str:
+        return str(self._label) if self._label is not None else self.kind
+
+    # ---- what is known before there is a value ------------------------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """Shape (None for unknown sizes) and dtype; TypeError that names the Variable which does not declare its own."""
+        from ourdl_core.infer import spec_of_node
+
+        return spec_of_node(self)
+
+    @property
+    def ndim(self) -> int:
+        """The rank. Sizes are not offered: one graph serves every batch size."""
+        return self.spec.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype."""
+        return self.spec.dtype
+
+    @property
+    def outputs(self) -> Outputs:
+        """The outputs of an op with several of them, each a node."""
+        return Outputs(self)
+
+    # ---- values and gradients: faces over one cached Program ------------------------------------------------------
+
+    @property
+    def value(self) -> Any:
+        """The value, computed anew when it is stale; None before the first ``forward()`` and after ``clear()``."""
+        return None if self._by is None else self._by.value_of(self)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that ``get_grad`` found last; None before, and after ``clear()``."""
+        return self._grad
+
+    def forward(self, mode: str = "training") -> Any:
+        """Compute this node, which becomes the result that ``get_grad`` of its ancestors speaks of; the value."""
+        from ourdl_core.run import run_of
+
+        return run_of(self).forward(mode)
+
+    def get_grad(self) -> Any:
+        """d(result)/d(this node) at the values of the result's last ``forward()``; None where they are not connected."""
+        from ourdl_core.run import gradient_of
+
+        self._grad = gradient_of(self)
+        return self._grad
+
+    def get_parent_grad(self, parent: Node) -> Any:
+        """d(this node)/d(parent) at the present values, summed over the positions of ``parent`` (vector of ones as seed)."""
+        from ourdl_core.run import parent_gradient
+
+        return parent_gradient(self, parent)
+
+    def clear(self) -> None:
+        """Forget the values and gradients of this node and its ancestors; Variables keep their values."""
+        from ourdl_core.run import run_of
+
+        run_of(self).clear()
+
+    def set_value(self, value: Any) -> None:
+        raise TypeError(f"{self.describe()} is computed from its parents: only a Variable can be given a value")
+
+    def update(self, lr: float = 0.0001) -> None:
+        raise TypeError(f"{self.describe()} is computed from its parents: only a Variable can be updated")
+
+    # ---- operators: ops of the home domain, by name -----------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Node:
+        return _home("Add", self, other)
+
+    def __radd__(self, other: Any) -> Node:
+        return _home("Add", other, self)
+
+    def __sub__(self, other: Any) -> Node:
+        return _home("Sub", self, other)
+
+    def __rsub__(self, other: Any) -> Node:
+        return _home("Sub", other, self)
+
+    def __mul__(self, other: Any) -> Node:
+        return _home("Mul", self, other)
+
+    def __rmul__(self, other: Any) -> Node:
+        return _home("Mul", other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return _home("Div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return _home("Div", other, self)
+
+    def __pow__(self, other: Any) -> Node:
+        return _home("Pow", self, other)
+
+    def __rpow__(self, other: Any) -> Node:
+        return _home("Pow", other, self)
+
+    def __matmul__(self, other: Any) -> Node:
+        return _home("MatMul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Node:
+        return _home("MatMul", other, self)
+
+    def __neg__(self) -> Node:
+        return _home("Neg", self)
+
+    def __abs__(self) -> Node:
+        return _home("Abs", self)
+
+    def __lt__(self, other: Any) -> Node:
+        return _home("Less", self, other)
+
+    def __le__(self, other: Any) -> Node:
+        return _home("LessOrEqual", self, other)
+
+    def __gt__(self, other: Any) -> Node:
+        return _home("Greater", self, other)
+
+    def __ge__(self, other: Any) -> Node:
+        return _home("GreaterOrEqual", self, other)
+
+    def __and__(self, other: Any) -> Node:
+        return _home("And", self, other)
+
+    def __or__(self, other: Any) -> Node:
+        return _home("Or", self, other)
+
+    def __xor__(self, other: Any) -> Node:
+        return _home("Xor", self, other)
+
+    def __invert__(self) -> Node:
+        return _home("Not", self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self.describe()} has no truth value: it is a node, not a number. Compare with ops.Equal(a, b), "
+            "choose with ops.Where(condition, a, b), or ask for node.value after forward()"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{self.describe()} is a node and cannot be iterated; the outputs of an op are node.outputs")
+
+    def __getattr__(self, name: str) -> Any:
+        """An input by its slot name: ``dense.weight``."""
+        op = object.__getattribute__(self, "op") if not name.startswith("_") else None
+        if op is not None:
+            for slot, parent in zip(op.slots(), self.parents, strict=False):
+                if slot.name == name and slot.kind != "variadic":
+                    return parent
+        raise AttributeError(f"{type(self).__name__} {self if op else ''} has no attribute '{name}'")
+
+    def __copy__(self) -> Node:
+        raise TypeError(f"{self.describe()} is one place of a graph and cannot be copied: save the graph and load it")
+
+    def __deepcopy__(self, memo: Any) -> Node:
+        return self.__copy__()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self.describe()} cannot be pickled: save the graph with Graph.to_dict()")
+
+
+def _home(name: str, *inputs: Any) -> Node:
+    from ourdl_core.ops import home
+
+    return home(name)(*inputs)  # type: ignore[no-any-return]
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not name or any(not (c.isalnum() or c in "_.-") for c in name):
+        raise ValueError(f"{name!r} is not a node name: letters, digits, '_', '-' and '.' are allowed")
+    return name
+
+
+class Outputs:
+    """The outputs of a node with several of them: ``node.outputs[0]``."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __len__(self) -> int:
+        op = self._node.op
+        count = op.num_outputs if op is not None else None
+        return 1 if count is None else count
+
+    def __getitem__(self, index: int) -> Node:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self._node.describe()} has {len(self)} outputs, asked for number {index}")
+        if self._node.op is None or self._node.op.num_outputs is None:
+            return self._node
+        return Output(self._node, index % len(self))
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self[i] for i in range(len(self)))
+
+
+class Output(Node):
+    """One output of a node that has several."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, node: Node, index: int) -> None:
+        self.index = index
+        scope = context.graph.set(None)  # not a node of its own in a Graph: written ``node[index]``
+        super().__init__(None, (node,))
+        context.graph.reset(scope)
+
+    @property
+    def name(self) -> str | None:
+        parent = self.parents[0]
+        return None if parent is None or parent.name is None else f"{parent.name}[{self.index}]"
+
+    def __str__(self) -> str:
+        return f"{self.parents[0]}[{self.index}]"
+
+
+class Constant(Node):
+    """A value written into the graph. Python numbers stay Python numbers and never widen."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, copy: bool = True) -> None:
+        scope = context.graph.set(None)
+        super().__init__(None, ())
+        context.graph.reset(scope)
+        self._value = as_value(value, "an input of an op", copy)
+        self._spec = spec_of(self._value)
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    def __str__(self) -> str:
+        return f"{self._value!r:.40}" if self._spec.number else f"constant {self._spec}"
+
+
+class Variable(Node):
+    """A value from outside: an input, a label or, with ``trainable=True``, a parameter.
+
+    ``shape`` (None for a size that varies) and ``dtype`` declare what it accepts; values are converted to ``dtype``.
+    ``init`` (an initializer, by name) makes it a parameter whose first value is drawn from (seed, name).
+    ``made`` is set for what an op made for itself: its ``kind`` is then ``parameter``, ``state`` or ``key``.
+    """
+
+    __slots__ = ("_result", "_rule", "_set", "_version", "made", "trainable")
+
+    def __init__(
+        self,
+        value: Any = None,
+        *,
+        shape: Iterable[int | None] | int | None = None,
+        dtype: Any = None,
+        trainable: bool = False,
+        train: bool | None = None,
+        name: str | None = None,
+        init: Any = None,
+        made: Made | None = None,
+    ) -> None:
+        if init is not None:
+            made = Parameter(shape=() if shape is None else tuple(shape), init=init, dtype=dtype)  # type: ignore[arg-type]
+        self.trainable = trainable if train is None else train
+        self.made = made
+        self._version = 0
+        self._set = 0
+        self._result: Run | None = None
+        self._rule: Any = None
+        super().__init__(None, (), name)
+        self._spec = _declared(shape, dtype)
+        if value is not None:
+            self.set_value(value)
+
+    @property
+    def value(self) -> Any:
+        """The value as it is now; None before it is given."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.set_value(value)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is a parameter: ``trainable``, or made as one by an op."""
+        return self.trainable or isinstance(self.made, Parameter)
+
+    @property
+    def kind_of_state(self) -> str:
+        """``parameter``, ``state``, ``key`` or ``value``: what a Program holds it as."""
+        return self.made.kind if self.made is not None else "parameter" if self.trainable else "value"
+
+    @property
+    def is_state(self) -> bool:
+        """Whether a training Program updates it without training it."""
+        return isinstance(self.made, State)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is the source of randomness of an op."""
+        return isinstance(self.made, Key)
+
+    def forward(self, mode: str = "training") -> Any:
+        """The value, which is from outside."""
+        return self._value
+
+    def set_value(self, value: Any) -> None:
+        """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
+        from ourdl_core.run import tick
+
+        self._value = self.accept(value)
+        self._version = self._set = tick()
+
+    def accept(self, value: Any, copy: bool = True) -> Any:
+        """``value`` as this Variable takes it; TypeError or ValueError that name it."""
+        value = as_value(value, f"the value of {self.describe()}", copy)
+        return value if self._spec is None else _fitting(value, self._spec, self)
+
+    def update(self, lr: float = 0.0001) -> None:
+        """One step against the gradient: ``value - lr * grad``. Left alone where there is no gradient."""
+        from ourdl_core.run import tick
+
+        grad = self._grad if self._grad is not None else self.get_grad()
+        if grad is None:
+            return
+        value = self._value - lr * grad
+        if type(value) is not type(self._value) and isinstance(value, np.generic):
+            value = np.asarray(value)
+        self._value = value
+        self._version = tick()
+
+    def clear(self) -> None:
+        """Forget the gradient; the value stays."""
+        self._grad = None
+        self._result = None
+
+
+def _declared(shape: Any, dtype: Any) -> Spec | None:
+    if shape is None and dtype is None:
+        return None
+    if shape is None:
+        raise ValueError("a dtype alone does not declare a Variable: give shape=() for a scalar, (None, 3) for rows of 3")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for size in sizes:
+        if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
+            raise ValueError(f"shape {sizes}: a size is a whole number, or None where it varies; found {size!r}")
+    return Spec(sizes, np.dtype(np.float32 if dtype is None else dtype))
+
+
+def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:
+    found = spec_of(value)
+    sizes_fit = len(found.shape) == len(spec.shape) and all(
+        want is None or got == want for got, want in zip(found.shape, spec.shape, strict=True)
+    )
+    if not sizes_fit:
+        raise ValueError(f"{variable.describe()} has shape {list(spec.shape)}, found a value of shape {list(found.shape)}")
+    if found.dtype.kind in "fc" and spec.dtype.kind not in "fc":
+        raise TypeError(f"{variable.describe()} is {spec.dtype}, found a value of {found.dtype}: convert it first")
+    if found.number:
+        return np.asarray(value, spec.dtype)
+    library = namespace(value)
+    return value if found.dtype == spec.dtype else library.astype(value, dtype_in(library, spec.dtype))
+
+
+def order_of(outputs: Iterable[Node], stop: Any = ()) -> list[Node]:
+    """Every ancestor of ``outputs`` and themselves, parents first, each once; not beyond the nodes in ``stop``."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    for output in outputs:
+        stack: list[tuple[Node, bool]] = [(output, False)]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order.append(node)
+            elif id(node) not in seen:
+                seen.add(id(node))
+                stack.append((node, True))
+                if node not in stop:
+                    stack.extend((p, False) for p in reversed(node.parents) if p is not None and id(p) not in seen)
+    return order

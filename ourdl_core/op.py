@@ -1,0 +1,316 @@
+"""Ops: what computes a node, as an immutable record of attributes. What an op author writes is a subclass of these.
+
+``Mul(x, w)`` makes a node and ``Dense(units=64)`` a record, which makes nodes when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ourdl_core import context
+from ourdl_core.arrays import Spec
+from ourdl_core.context import Label
+from ourdl_core.errors import did_you_mean
+from ourdl_core.function import Function
+from ourdl_core.node import Constant, Node, Output, Variable
+from ourdl_core.record import Record
+from ourdl_core.slots import Slot, slots_of
+
+# Words of a node that an attribute or an input must not take: they could not be reached under their name.
+NODE_WORDS = frozenset(
+    "parents value grad set_value forward get_grad get_parent_grad update clear name op kind spec ndim dtype outputs "
+    "describe built_at parent1 parent2".split()
+)
+
+
+class Op(Record):
+    """A primitive op: ``compute`` on arrays, ``vjp`` on nodes or arrays, both without state.
+
+    ``compute(self, *inputs)`` receives arrays of one array-API library (or Python numbers) and returns one, or a tuple
+    where ``num_outputs`` is a number. ``vjp(self, g, y, *inputs)`` returns one gradient an input, None where there is
+    none. ``infer(self, *specs)`` is written where ``compute`` cannot be run on a small stand-in.
+    """
+
+    __slots__ = ()
+    num_outputs: ClassVar[Any] = None
+    # Equal nodes are computed once; an op that must be computed where it stands says False (Barrier).
+    mergeable: ClassVar[bool] = True
+    # The output may share memory with an input (a view); every other op returns memory of its own.
+    view: ClassVar[bool] = False
+    _slots: ClassVar[tuple[Slot, ...] | None] = None
+    _plain: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name in vars(cls).get("__annotations__", {}):
+            if name in NODE_WORDS and not name.startswith("_"):
+                raise TypeError(f"{cls.__name__}: an attribute cannot be called '{name}', which is a word of every node")
+
+    def __new__(cls, *inputs: Any, **keywords: Any) -> Any:
+        if not keywords and inputs:
+            return build(cls._default(), inputs, keywords)
+        fields = cls.fields()
+        attributes = {name: value for name, value in keywords.items() if name in fields}
+        rest = {name: value for name, value in keywords.items() if name not in fields}
+        if not inputs and not cls._names_inputs(rest):
+            return cls.make(keywords)
+        return build(cls.make(attributes) if attributes else cls._default(), inputs, rest)
+
+    @classmethod
+    def _default(cls) -> Any:
+        """The record with no attribute given, made once."""
+        found = cls.__dict__.get("_plain")
+        if found is None:
+            found = cls._plain = cls.make({})
+        return found
+
+    @classmethod
+    def _names_inputs(cls, keywords: dict[str, Any]) -> bool:
+        return any(name in _ORIGIN_WORDS or name == "name" for name in keywords) or any(
+            slot.name in keywords for slot in cls.slots()
+        )
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> Node:
+        return build(self, inputs, keywords)
+
+    @classmethod
+    def slots(cls) -> tuple[Slot, ...]:
+        """The inputs, from the signature of ``compute`` (of ``body`` for a Composite)."""
+        found = cls.__dict__.get("_slots")
+        if found is None:
+            found = slots_of(cls._signature(), cls.__name__)
+            for slot in found:
+                if slot.name in NODE_WORDS or slot.name in cls.fields():
+                    raise TypeError(f"{cls.__name__}: an input cannot be called '{slot.name}', which is already a word")
+            cls._slots = found
+        return found
+
+    @classmethod
+    def _signature(cls) -> Any:
+        return cls.compute
+
+    @classmethod
+    def shape_only_at(cls, position: int) -> bool:
+        """Whether only shape and dtype of the input at ``position`` are used."""
+        slots = cls.slots()
+        return bool(slots) and slots[min(position, len(slots) - 1)].shape_only
+
+    def compute(self, *inputs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has no compute(self, ...): write one, or derive from Composite")
+
+    def vjp(self, g: Any, y: Any, *inputs: Any) -> Any:
+        """Override: the gradient of each input from the upstream gradient ``g``."""
+        raise TypeError(f"{type(self).__name__} has no gradient: it defines no vjp(self, g, y, ...)")
+
+    def gradients(self, g: Any, y: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What ``vjp`` returns, as a tuple with one entry an input."""
+        found = self.vjp(g, y, *inputs)
+        found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        if len(found) != len(inputs):
+            raise ValueError(
+                f"{type(self).__name__}.vjp returned {len(found)} gradients for {len(inputs)} inputs: "
+                "it must return one an input, None where there is none"
+            )
+        return found
+
+    def infer(self, *specs: Spec | None) -> Any:
+        """Shape and dtype of the output from those of the inputs: by running ``compute`` on a stand-in."""
+        from ourdl_core.infer import infer_by_running
+
+        return infer_by_running(self, specs)
+
+
+class Elementwise(Op):
+    """An op on each element: inputs broadcast, and each gradient is summed back to the shape of its input."""
+
+    __slots__ = ()
+
+    def infer(self, *specs: Spec | None) -> Spec:
+        from ourdl_core.infer import infer_elementwise
+
+        return infer_elementwise(self, specs)
+
+    def gradients(self, g: Any, y: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        from ourdl_core.ops import home
+
+        found = super().gradients(g, y, inputs)
+        if all(x is None or _scalar(x) for x in inputs):
+            return found
+        return tuple(
+            None if d is None or x is None else home("SumTo")(d, x) for d, x in zip(found, inputs, strict=True)
+        )
+
+
+class Composite(Op):
+    """An op whose ``body`` is other ops, by name; its gradient follows unless it writes its own ``vjp``.
+
+    ``body(self, ...)`` returns a node (a tuple of them where ``num_outputs`` is a number). It may return a pair of that
+    and a dict ``{state: new value}`` by slot name, which a training Program applies. ``inference(self, ...)``, where
+    written, is the body of Programs for inference.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def _signature(cls) -> Any:
+        return cls.body
+
+    def body(self, *inputs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has no body(self, ...)")
+
+    @property
+    def own_vjp(self) -> bool:
+        """Whether the class writes its own gradient, so that the chain rule takes it whole."""
+        return type(self).vjp is not Op.vjp
+
+    def infer(self, *specs: Spec | None) -> Any:
+        from ourdl_core.infer import infer_composite
+
+        return infer_composite(self, specs)
+
+
+def _scalar(x: Any) -> bool:
+    return not isinstance(x, Node) and not hasattr(x, "ndim") or x.ndim == 0
+
+
+# ---- from arguments to a node ---------------------------------------------------------------------------------------
+
+_ORIGIN_WORDS = ("parents", "parent1", "parent2", "train")
+
+
+def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
+    """The node of ``op`` on ``inputs``: bound to its slots, values made constants, what is missing made."""
+    slots = op.slots()
+    name = keywords.pop("name", None) if keywords else None
+    if keywords:
+        inputs, keywords = _origin_words(op, inputs, keywords)
+    if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and any(isinstance(p, Node) for p in inputs[0]):
+        inputs = tuple(inputs[0])
+    functions = [f for f in op.__dict__.values() if type(f) is Function]
+    for function in functions:
+        inputs = (*inputs, *function.captured)
+    if functions:
+        op = op.replace(**{k: f.closed() for k, f in op.__dict__.items() if type(f) is Function})
+    parents, missing = _bind(op, slots, inputs, keywords)
+    scope = context.trace.get()
+    node = Node(op, (), name)
+    if missing or isinstance(op, Composite):
+        _open_store(node, scope, name)
+        parents = _make_missing(node, op, slots, parents, missing)
+    node.parents = tuple(parents)
+    return node
+
+
+def _origin_words(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """``parents=[...]``, ``parent1=`` and ``parent2=`` of the teaching framework, as plain inputs."""
+    rest = dict(keywords)
+    given = rest.pop("parents", None)
+    listed = list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    pair = [rest.pop(word) for word in ("parent1", "parent2") if rest.get(word) is not None]
+    rest = {word: value for word, value in rest.items() if word not in _ORIGIN_WORDS}
+    return (*inputs, *listed, *pair), rest
+
+
+def _bind(
+    op: Op, slots: tuple[Slot, ...], inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[list[Node | None], list[int]]:
+    """Inputs by position: positional ones, then those by name; the positions of made slots that were not given."""
+    if not keywords and len(inputs) == len(slots) and not (slots and slots[-1].kind == "variadic"):
+        return [_node(op, slot, value) for slot, value in zip(slots, inputs, strict=True)], []
+    found: list[Node | None] = []
+    missing: list[int] = []
+    rest = list(inputs)
+    for slot in slots:
+        if slot.kind == "variadic":
+            found.extend(_node(op, slot, value) for value in rest)
+            rest = []
+        elif rest:
+            if slot.name in keywords:
+                raise TypeError(f"{type(op).__name__}: input '{slot.name}' is given twice")
+            found.append(_node(op, slot, rest.pop(0)))
+        elif slot.name in keywords:
+            found.append(_node(op, slot, keywords.pop(slot.name)))
+        elif slot.kind == "required":
+            raise TypeError(f"{type(op).__name__}: input '{slot.name}' is missing. {_usage(op)}")
+        else:
+            if slot.kind == "made":
+                missing.append(len(found))
+            found.append(None)
+    if rest:
+        raise TypeError(f"{type(op).__name__} takes {len(slots)} inputs, found {len(inputs)}. {_usage(op)}")
+    if keywords:
+        raise TypeError(_unknown_keyword(op, next(iter(keywords))))
+    return found, missing
+
+
+def _node(op: Op, slot: Slot, value: Any) -> Node | None:
+    if isinstance(value, Node):
+        if value.op is not None and value.op.num_outputs is not None:
+            raise TypeError(
+                f"{type(op).__name__}: input '{slot.name}' is {value.describe()}, which has {len(value.outputs)} "
+                f"outputs: choose one, as {value}.outputs[0]"
+            )
+        return value
+    if value is None:
+        if slot.kind in ("optional", "made"):
+            return None
+        raise TypeError(f"{type(op).__name__}: input '{slot.name}' is required, found None")
+    if value is False and slot.kind in ("optional", "made"):
+        return None  # how a TOML file says that an optional input is absent
+    try:
+        return Constant(value)
+    except TypeError as error:
+        raise TypeError(f"{type(op).__name__}: input '{slot.name}': {error}") from None
+
+
+def _usage(op: Op) -> str:
+    shown = [f"*{s.name}" if s.kind == "variadic" else s.name if s.kind == "required" else f"[{s.name}]" for s in op.slots()]
+    return f"Inputs: {', '.join(shown) or 'none'}"
+
+
+def _unknown_keyword(op: Op, name: str) -> str:
+    words = [*op.fields(), *(slot.name for slot in op.slots())]
+    hint = did_you_mean(name, words) or f"Attributes: {', '.join(op.fields()) or 'none'}. {_usage(op)}"
+    return f"{type(op).__name__} has no attribute or input '{name}'. {hint}"
+
+
+def _open_store(node: Node, scope: context.Trace | None, name: str | None) -> None:
+    """Give ``node`` a name cell and a place for what it makes; in a body, the same place in every run of it."""
+    if scope is None:
+        node._label = node._label or Label(None)
+        node._made = {}
+        return
+    local = scope.local_name(node.kind.lower(), name)
+    node._label = Label(local, scope.label)
+    node._made = scope.made.setdefault(local, {})
+
+
+def _make_missing(
+    node: Node, op: Op, slots: tuple[Slot, ...], parents: list[Node | None], missing: list[int]
+) -> list[Node | None]:
+    store, label = node._made, node._label
+    assert store is not None and label is not None
+    given = {slot.name: parent for slot, parent in zip(slots, parents, strict=False) if parent is not None}
+    hidden = context.graph.set(None)
+    for position in missing:
+        slot = slots[position]
+        made = store.get(slot.name)
+        if made is None:
+            made = store[slot.name] = Variable(made=slot.made)
+            made._label = Label(slot.name, label)
+        rule = (slot.made, op, given)
+        scope = context.trace.get()
+        if scope is None:
+            made._rule = rule
+        else:
+            scope.rules[made] = rule
+        parents[position] = made
+    context.graph.reset(hidden)
+    return parents
+
+
+def outputs_of(node: Node) -> tuple[Node, ...]:
+    """The outputs of a node as nodes: itself, or each of its several."""
+    if node.op is None or node.op.num_outputs is None:
+        return (node,)
+    return tuple(Output(node, i) for i in range(node.op.num_outputs))

@@ -1,0 +1,100 @@
+"""``ops``: every installed op by name. ``ops.Mul(x, w)`` makes a node if an argument is one, and computes at once if not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ourdl_core import context
+from ourdl_core.errors import OpError
+from ourdl_core.node import Constant, Node
+from ourdl_core.registry import Registry
+
+registry = Registry("ourdl.ops")
+
+
+class NoSuchOp(OpError, AttributeError):
+    """``ops.<name>`` for a name that cannot be resolved; an AttributeError too, so that ``hasattr`` works."""
+
+
+def home(name: str) -> Any:
+    """The op ``name`` of OurDL itself, whatever else is installed or in scope."""
+    return registry.get(name, registry.home)
+
+
+def domain_of(op_class: type) -> str | None:
+    """The domain in which a class resolves bare names: that of its distribution; None (as a person) if it has none."""
+    return registry.domain_of(op_class)
+
+
+class NamedOp:
+    """An op, found by name and ready to be called: on nodes it makes a node, on arrays it computes."""
+
+    __slots__ = ("op",)
+
+    def __init__(self, op: Any) -> None:
+        self.op = op
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> Any:
+        if any(_holds_node(value) for value in (*inputs, *keywords.values())):
+            return self.op(*inputs, **keywords)
+        made = self.op(*_values(inputs), **keywords)
+        return compute(made) if isinstance(made, Node) else made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.op, name)
+
+    def __repr__(self) -> str:
+        return f"<op {registry.id_of(self.op) or self.op.__name__}>"
+
+
+def _holds_node(value: Any) -> bool:
+    return isinstance(value, Node) or (isinstance(value, (list, tuple)) and any(isinstance(v, Node) for v in value))
+
+
+def _values(inputs: tuple[Any, ...]) -> list[Any]:
+    """Inputs as constants that share the caller's memory: what is computed at once never outlives the call."""
+    hidden = context.graph.set(None)
+    try:
+        return [value if value is None or value is False else Constant(value, copy=False) for value in inputs]
+    finally:
+        context.graph.reset(hidden)
+
+
+def compute(node: Node) -> Any:
+    """The value of a node whose ancestors are all constants; a tuple for several outputs."""
+    from ourdl_core.program import Program
+
+    tokens = context.graph.set(None), context.trace.set(None)
+    try:
+        outputs = list(node.outputs)
+        values = Program([], outputs).compute([])
+    finally:
+        context.trace.reset(tokens[1])
+        context.graph.reset(tokens[0])
+    return values[0] if node.op is None or node.op.num_outputs is None else tuple(values)
+
+
+class Ops:
+    """The namespace of ops: ``ops.Relu``, ``ops["acme::Snake-v2"]``, ``dir(ops)`` (nothing is imported to list)."""
+
+    def __getattr__(self, name: str) -> NamedOp:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return NamedOp(registry.get(name, context.within.get()))
+        except OpError as error:
+            if isinstance(error.__cause__, Exception):
+                raise
+            raise NoSuchOp(str(error)) from None
+
+    def __getitem__(self, reference: str) -> NamedOp:
+        return NamedOp(registry.get(reference, context.within.get()))
+
+    def __dir__(self) -> list[str]:
+        return registry.names()
+
+    def __repr__(self) -> str:
+        return f"<ops: {len(registry.names())} names>"
+
+
+ops = Ops()

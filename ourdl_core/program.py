@@ -1,0 +1,321 @@
+"""Programs: a Function laid out as steps, pure and safe to run from several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ourdl_core.arrays import Spec, as_value, library_of, spec_of
+from ourdl_core.execute import plain
+from ourdl_core.infer import placeholder, spec_of_made, unknown
+from ourdl_core.initializers import initializer
+from ourdl_core.layout import Builder, Layout
+from ourdl_core.lower import MODES, Lowering
+from ourdl_core.naming import adopt, unique_names
+from ourdl_core.node import Node, Variable
+from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_core.random import generator, make_key, next_key
+
+State = dict[str, Any]
+Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]
+
+# Laying out runs the bodies of ops, which note what they make: one at a time. Running needs no lock.
+_laying_out = threading.RLock()
+
+
+class Program:
+    """``outputs`` (and new values of the state) as a pure function of ``inputs`` and the state.
+
+    ``(outputs, state) = program(state, *inputs)``. The state holds, by name, every Variable that is not an input:
+    parameters, running statistics, keys, the moments of an optimizer. ``program.init(seed)`` makes the first one.
+
+    ``inputs`` and ``outputs`` are lists of nodes or dicts of them by name (then inputs may be given by keyword, and
+    outputs come as a dict); one node as ``outputs`` comes alone. ``updates`` maps Variables to the nodes of their new
+    values, or is a function from the parameters found to such a mapping (an optimizer applied to a loss). ``mode`` is
+    ``"training"`` or ``"inference"``; that of a Program with updates is training.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Node] | Mapping[str, Node],
+        outputs: Node | Sequence[Node] | Mapping[str, Node],
+        updates: Updates | None = None,
+        *,
+        mode: str | None = None,
+    ) -> None:
+        mode = mode or ("training" if updates else "inference")
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}, found {mode!r}")
+        self.mode = mode
+        self._inputs = tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
+        self.outputs = outputs if isinstance(outputs, Node) else dict(outputs) if isinstance(outputs, Mapping) else list(outputs)
+        self._outputs = _listed(self.outputs)
+        self._updates = updates if callable(updates) else dict(updates or {})
+        given = {} if callable(self._updates) else self._updates
+        for node in (*self._inputs, *self._outputs, *given, *given.values()):
+            if not isinstance(node, Node):
+                raise TypeError(f"a Program is made of nodes, found {type(node).__name__} {node!r:.60}")
+        adopt([*self._inputs, *self._outputs, *given, *given.values()])
+        self.input_names = list(inputs) if isinstance(inputs, Mapping) else [str(node) for node in self._inputs]
+        self._plans: dict[Any, Plan] = {}
+        _announce(self)
+
+    # ---- running ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, state: Mapping[str, Any], *inputs: Any, **named: Any) -> tuple[Any, State]:
+        """Run once: the outputs, and the state after the run (``state`` itself is left as it is)."""
+        values = self._bound(inputs, named)
+        plan = self._plan(values, state)
+        found = plan.run([*values, *(_stored(state, name) for name in plan.names)])
+        after = dict(state)
+        count = len(self._outputs)
+        for variable, value in zip(plan.updated, found[count:], strict=True):
+            after[str(variable.name)] = value
+        for variable in plan.keys:
+            after[str(variable.name)] = next_key(state[str(variable.name)])
+        return self._shaped(found[:count]), after
+
+    def compute(self, values: list[Any]) -> list[Any]:
+        """The outputs of a Program that has no state, as a list."""
+        plan = self._plan(values, {})
+        if plan.names:
+            raise ValueError(f"'{plan.names[0]}' is not an input and no state was given: call program(state, ...)")
+        return plan.run(values)
+
+    def init(self, *inputs: Any, seed: int = 0, **named: Any) -> State:
+        """The first state: values that Variables hold, else drawn from (``seed``, name).
+
+        Example ``inputs`` are needed where sizes of parameters follow from inputs that do not declare them.
+        """
+        given = self._bound(inputs, named) if inputs or named else None
+        specs = [_declared(node) for node in self._inputs] if given is None else [spec_of(value) for value in given]
+        with _laying_out:
+            plan = Plan(self, specs, {}, np, exact=True)
+        unique_names(plan.variables)
+        return {str(variable.name): first_value(variable, plan, seed) for variable in plan.variables}
+
+    def store(self, state: Mapping[str, Any]) -> None:
+        """Give the Variables of this Program the values that they have in ``state``."""
+        for plan in list(self._plans.values()):
+            for variable in plan.variables:
+                if variable.name in state:
+                    variable.set_value(state[variable.name])
+
+    def _bound(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
+        """The input values in order, each as its Variable takes it."""
+        if named:
+            unknown = [name for name in named if name not in self.input_names]
+            if unknown:
+                raise TypeError(f"this Program has no input '{unknown[0]}'. Inputs: {', '.join(self.input_names)}")
+            rest = list(inputs)
+            inputs = tuple(named[name] if name in named else rest.pop(0) for name in self.input_names if name in named or rest)
+        if len(inputs) != len(self._inputs):
+            raise TypeError(
+                f"this Program has {len(self._inputs)} inputs ({', '.join(self.input_names) or 'none'}), found {len(inputs)}"
+            )
+        return [_accepted(node, value) for node, value in zip(self._inputs, inputs, strict=True)]
+
+    def _plan(self, values: list[Any], state: Mapping[str, Any]) -> Plan:
+        """The layout for values of these ranks and dtypes, made at their first appearance."""
+        library = library_of([*values, *state.values()])
+        key = (library.__name__, *map(signature_of, values))
+        plan = self._plans.get(key)
+        if plan is None or plan.state_signature(state) != plan.signature:
+            with _laying_out:
+                specs = [_sized(node, value) for node, value in zip(self._inputs, values, strict=True)]
+                plan = Plan(self, specs, state, library)
+            unique_names(plan.variables)
+            self._plans[key] = plan
+        return plan
+
+    def _updates_for(self, trained: list[Variable]) -> dict[Variable, Node]:
+        """The updates as nodes; an optimizer builds them when it is known which parameters there are."""
+        return dict(self._updates(trained) if callable(self._updates) else self._updates)
+
+    def _shaped(self, values: list[Any]) -> Any:
+        if isinstance(self.outputs, Node):
+            return values[0]
+        return dict(zip(self.outputs, values, strict=True)) if isinstance(self.outputs, dict) else tuple(values)
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        from ourdl_core.text import program_text
+
+        return program_text(self)
+
+    def plan(self, *inputs: Any, state: Mapping[str, Any] | None = None) -> Plan:
+        """The layout for these inputs, or for what the Variables declare; for executors, tools and tests."""
+        with _laying_out:
+            if inputs:
+                return self._plan(self._bound(inputs, {}), state or {})
+            if self._plans and not all(node._spec for node in self._inputs):
+                return next(reversed(self._plans.values()))
+            return Plan(self, [_declared(node) for node in self._inputs], state or {}, np)
+
+
+class Plan:
+    """One layout of a Program: which Variables it has as state, which it updates, and how it runs.
+
+    ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        specs: Sequence[Spec],
+        state: Mapping[str, Any],
+        library: Any,
+        exact: bool = False,
+        final: bool = True,
+    ) -> None:
+        self._leaves: dict[Variable, Variable] = {}
+        self._state = state
+        self._exact = exact
+        self._lowering = Lowering(self._leaf, program.mode)
+        inputs = [self._input(node, spec) for node, spec in zip(program._inputs, specs, strict=True)]
+        outputs = self._lowering.lower(program._outputs)
+        updated = self._lower_updates(program) if final else {}
+        self.variables = list(self._leaves)
+        self.names = [str(variable.name) for variable in self.variables]
+        self.updated = list(updated)
+        self.keys = [variable for variable in self.variables if variable.is_key]
+        self.specs = {variable: leaf.spec for variable, leaf in self._leaves.items()}
+        self.rules = {v: self._rule(v) for v in self.variables}
+        self.inputs = len(inputs)
+        self.library = library
+        self.leaves = [*inputs, *self._leaves.values()]
+        self.roots = [*outputs, *updated.values()]
+        self.layout: Layout = Builder(self.leaves, self.roots, library).build()
+        self.signature = self.state_signature(state)
+        self._run = plain(self.layout)
+        del self._lowering, self._state
+
+    def _input(self, node: Node, spec: Spec) -> Node:
+        leaf = placeholder(spec)
+        leaf._label, leaf._where = node._label, node._where
+        self._lowering.give(node, leaf)
+        return leaf
+
+    def _lower_updates(self, program: Program) -> dict[Variable, Node]:
+        """The new values of Variables: those that the Program was given, and those of the states of its ops."""
+        wanted = program._updates_for([variable for variable in self._leaves if variable.trained])
+        updated = dict(zip(wanted, self._lowering.lower(wanted.values()), strict=True))
+        for variable, node in self._lowering.updates.items():
+            updated.setdefault(variable, node)
+        for variable in updated:
+            self._leaf(variable)
+        return updated
+
+    def _leaf(self, variable: Variable) -> Node:
+        leaf = self._leaves.get(variable)
+        if leaf is None:
+            leaf = self._leaves[variable] = unknown(partial(self._spec, variable))
+            leaf._label, leaf._where = variable._label, variable._where
+        return leaf
+
+    def _rule(self, variable: Variable) -> Any:
+        return self._lowering.rules.get(variable, variable._rule)
+
+    def _spec(self, variable: Variable) -> Spec:
+        """What the state holds for it; else what it holds, declares, or is made with."""
+        name = variable.name
+        if name is not None and name in self._state:
+            return self._found(self._state[name])
+        if variable._value is not None:
+            return self._found(variable._value)
+        rule = self._rule(variable)
+        if rule is not None:
+            nodes = self._lowering.lower(rule[2].values())
+            return spec_of_made(rule, {slot: node.spec for slot, node in zip(rule[2], nodes, strict=True)})
+        if variable._spec is not None and (variable.made is not None or variable.trainable):
+            return variable._spec  # type: ignore[no-any-return]
+        raise ValueError(_without_value(variable))
+
+    def _found(self, value: Any) -> Spec:
+        return spec_of(value) if self._exact else spec_of(value).unsized()
+
+    def state_signature(self, state: Mapping[str, Any]) -> Any:
+        """Rank and dtype of what ``state`` holds for the Variables of this layout."""
+        return tuple(signature_of(state[name]) for name in self.names if name in state)
+
+    def run(self, values: list[Any]) -> list[Any]:
+        """The outputs, then the new values of what is updated."""
+        if self.library is not np:
+            values = [self.library.asarray(v) if type(v) is np.ndarray else v for v in values]
+        return self._run(values)
+
+
+def first_value(variable: Variable, plan: Plan, seed: int) -> Any:
+    """The value that a Variable begins with: its own, or one drawn from (seed, name) by its initializer."""
+    name = str(variable.name)
+    if variable._value is not None:
+        return variable._value
+    if variable.is_key:
+        return make_key(seed, name)
+    if variable.made is None:
+        raise ValueError(_without_value(variable))
+    spec = plan.specs[variable]
+    if None in spec.shape:
+        raise ValueError(
+            f"the shape of {variable.describe()} is {spec}: its sizes follow from the inputs. Declare their shapes, "
+            "or give example inputs: program.init(x, seed=0)"
+        )
+    rule = plan.rules[variable]
+    draw = initializer(variable.made.init_of(None if rule is None else rule[1]))
+    value = np.asarray(draw(generator(seed, name), spec.shape), spec.dtype)  # type: ignore[arg-type]
+    value.flags.writeable = False
+    return value
+
+
+def _without_value(variable: Variable) -> str:
+    if variable.trainable:
+        return f"{variable.describe()} is a parameter without a value: give it a value, or shape= and init="
+    return f"{variable.describe()} is neither an input of this Program nor has it a value"
+
+
+def _listed(outputs: Any) -> list[Node]:
+    if isinstance(outputs, Node):
+        return [outputs]
+    return list(outputs.values() if isinstance(outputs, dict) else outputs)
+
+
+def _stored(state: Mapping[str, Any], name: str) -> Any:
+    try:
+        return state[name]
+    except KeyError:
+        raise LookupError(f"the state has no '{name}': begin with state = program.init(seed=0)") from None
+
+
+def _accepted(node: Node, value: Any) -> Any:
+    return node.accept(value, copy=False) if isinstance(node, Variable) else as_value(value, f"input {node}", copy=False)
+
+
+def signature_of(value: Any) -> Any:
+    """What a layout depends on: the kind of a Python number, or dtype and rank of an array."""
+    kind = type(value)
+    return kind if kind in NUMBER_TYPES else (value.dtype, value.ndim)
+
+
+def _declared(node: Node) -> Spec:
+    if isinstance(node, Variable) and node._spec is None and node._value is not None:
+        return spec_of(node._value).unsized()
+    return node.spec
+
+
+def _sized(node: Node, value: Any) -> Spec:
+    """The spec of an input: the sizes that it declares, the rank and dtype that came."""
+    found = spec_of(value).unsized()
+    declared = node._spec if isinstance(node, Variable) else None
+    return found if declared is None else Spec(declared.shape, found.dtype, found.number)
+
+
+def _announce(program: Program) -> None:
+    from ourdl_core.hooks import hooks
+
+    hooks.call("ourdl_program_made", program=program)
+

@@ -1,0 +1,1 @@
+"""Model files: TOML, JSON and YAML, read, checked and written."""

@@ -1,0 +1,1 @@
+"""Losses, mostly compositions of other ops."""

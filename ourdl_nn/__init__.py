@@ -1,0 +1,1 @@
+"""Ops with parameters: Dense, Conv and their kin."""

@@ -1,0 +1,1 @@
+"""The specialising NumPy executor and the NumPy kernels."""

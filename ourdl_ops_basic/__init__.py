@@ -1,0 +1,1 @@
+"""Basic ops: elementwise, reductions, shapes, linear algebra, indexing."""

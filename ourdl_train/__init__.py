@@ -1,0 +1,1 @@
+"""Training: optimizers, schedules, fit, checkpoints, metrics, data."""
