@@ -163,7 +163,7 @@ def _as_dtype_of(parent: Node, piece: Any) -> Node:
     spec = parent.spec
     if spec.number or piece.spec.number or piece.spec.dtype == spec.dtype:
         return piece  # type: ignore[no-any-return]
-    return home("Cast")(piece, dtype=spec.dtype.name)  # type: ignore[no-any-return]
+    return home("Cast")(piece, to=spec.dtype.name)  # type: ignore[no-any-return]
 
 
 class PairwiseSum:

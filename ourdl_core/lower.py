@@ -70,7 +70,9 @@ class Lowering:
         if isinstance(producer, tuple):
             return producer[node.index]  # type: ignore[no-any-return]
         key = (producer, node.index)
-        return self._interned.get(key) or self._interned.setdefault(key, Output(producer, node.index))
+        if key not in self._interned:
+            self._interned[key] = Output(producer, node.index)
+        return self._interned[key]
 
     def _node(self, op: Op, parents: tuple[Node | None, ...], source: Node) -> Node:
         key = (op, parents)

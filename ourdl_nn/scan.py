@@ -57,10 +57,8 @@ class Scan(Op):
         before, element, rest = self._parts(inner)
         outputs = self.body(*inner)
         history = Function(inner, [*outputs[: self.carries], *(ops.Identity(b) for b in before)])
-        kept = Scan(
-            *inputs, body=history, carries=self.carries, sequences=self.sequences, reverse=self.reverse
-        ).outputs[self.carries :] if self.carries else ()
-        return self._backward(g, y, inputs, inner, outputs, tuple(kept))
+        again = self.replace(body=history)(*inputs)
+        return self._backward(g, y, inputs, inner, outputs, tuple(again.outputs)[self.carries :])
 
     def _backward(self, g, y, inputs, inner, outputs, kept):
         carries, sequences, outside = self._parts(inputs)
@@ -68,7 +66,7 @@ class Scan(Op):
         g_after = placeholders(carries)
         g_stacked = placeholders([_element(each) for each in y[self.carries :]])
         sums = placeholders(outside)
-        wanted = [p for p in (*before, *element, *rest)]
+        wanted = [*before, *element, *rest]
         found = pullback(outputs, wanted, [*g_after, *g_stacked])
         found = [ops.ZerosLike(p) if f is None else f for f, p in zip(found, wanted, strict=True)]
         n, m = len(before), len(before) + len(element)
@@ -79,7 +77,8 @@ class Scan(Op):
         back = Scan(
             *g[: self.carries], *(ops.ZerosLike(o) for o in outside), *kept, *sequences, *g[self.carries :], *outside,
             body=step, carries=n + len(rest), sequences=n + len(element) + len(g_stacked), reverse=not self.reverse,
-        ).outputs
+        )
+        back = tuple(back.outputs)
         return *back[:n], *back[n + len(rest) :], *back[n : n + len(rest)]
 
     def infer(self, *inputs):

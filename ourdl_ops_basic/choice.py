@@ -24,6 +24,27 @@ class Greater(Comparison):
         return a > b
 
 
+class GreaterOrEqual(Comparison):
+    """``a >= b``."""
+
+    def compute(self, a, b):
+        return a >= b
+
+
+class Less(Comparison):
+    """``a < b``."""
+
+    def compute(self, a, b):
+        return a < b
+
+
+class LessOrEqual(Comparison):
+    """``a <= b``."""
+
+    def compute(self, a, b):
+        return a <= b
+
+
 class Where(Elementwise):
     """``a`` where ``condition`` holds, else ``b``. At most one of ``a`` and ``b`` may be a bare number beside arrays."""
 
@@ -32,7 +53,7 @@ class Where(Elementwise):
         if hasattr(condition, "ndim") and not hasattr(a, "ndim") and not hasattr(b, "ndim"):
             raise TypeError(
                 "Where: a and b are both bare numbers, which have no dtype: write one as ops.OnesLike(x), "
-                "or ops.Cast(condition, dtype=x.dtype)"
+                "or ops.Cast(condition, to=x.dtype)"
             )
         if not hasattr(condition, "ndim"):
             return a if condition else b

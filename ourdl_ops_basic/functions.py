@@ -61,16 +61,16 @@ class Identity(Op):
 class Cast(Op):
     """``x`` with another dtype. The gradient passes between floating dtypes."""
 
-    dtype: DType
+    to: DType
 
     def compute(self, x):
         xp = namespace(x)
-        return xp.astype(x, dtype_in(xp, self.dtype))
+        return xp.astype(x, dtype_in(xp, self.to))
 
     def vjp(self, g, y, x):
-        return ops.Cast(g, dtype=x.dtype)
+        return ops.Cast(g, to=x.dtype)
 
     def infer(self, x):
         import numpy as np
 
-        return Spec(x.shape, np.dtype(self.dtype), x.number)
+        return Spec(x.shape, np.dtype(self.to), x.number)

@@ -92,7 +92,7 @@ class Max(Reduction):
         return namespace(x).max(x, axis=self.axis, keepdims=self.keepdims)
 
     def vjp(self, g, y, x):
-        chosen = ops.Cast(ops.Equal(x, spread(y, x, self.axis, self.keepdims)), dtype=x.dtype)
+        chosen = ops.Cast(ops.Equal(x, spread(y, x, self.axis, self.keepdims)), to=x.dtype)
         count = ops.Sum(chosen, axis=self.axis, keepdims=self.keepdims)
         return spread(g / count, x, self.axis, self.keepdims) * chosen
 
