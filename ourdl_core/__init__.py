@@ -5,6 +5,7 @@ from ourdl_core.attributes import DType, Range
 from ourdl_core.errors import OpError
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
+from ourdl_core.graph import Graph
 from ourdl_core.initializers import Initializer, InitializerName
 from ourdl_core.node import Node, Variable
 from ourdl_core.op import Composite, Elementwise, Op
@@ -12,12 +13,15 @@ from ourdl_core.ops import ops, registry
 from ourdl_core.program import Program
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, Parameter, ShapeOnly, State
+from ourdl_core.serial import GraphError
 
 __all__ = [
     "Composite",
     "DType",
     "Elementwise",
     "Function",
+    "Graph",
+    "GraphError",
     "Initializer",
     "InitializerName",
     "Key",

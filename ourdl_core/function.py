@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ourdl_core import context
-from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of
 
 
 class Function:
@@ -87,7 +87,7 @@ class Function:
             elif isinstance(node, Output):
                 copies[node] = Output(copies[node.parents[0]], node.index)  # type: ignore[index]
             else:
-                copy = Node(node.op, tuple(None if p is None else copies[p] for p in node.parents))
+                copy = make_node(node.op, tuple(None if p is None else copies[p] for p in node.parents))
                 copy._made, copy._label = node._made, node._label
                 copies[node] = copy
         return tuple(copies[node] for node in self.outputs)

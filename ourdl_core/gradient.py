@@ -14,7 +14,7 @@ from ourdl_core.arrays import Spec
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.function import Function
 from ourdl_core.infer import as_node
-from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of
 from ourdl_core.op import Composite, outputs_of
 
 
@@ -48,7 +48,7 @@ def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) ->
         return [None for _ in wrt]
     function = Function(leaves, [*outs, *connected])
     record = Gradient.make({"function": function, "count": len(outs), "seeded": bool(seeds)})
-    node = Node(record, (*leaves, *(as_node(seed) for seed in seeds)))
+    node = make_node(record, (*leaves, *(as_node(seed) for seed in seeds)))
     found = dict(zip(connected, outputs_of(node), strict=True))
     return [found.get(each) for each in wrt]
 

@@ -44,7 +44,24 @@ class Node:
     op: Op | None
     parents: tuple[Node | None, ...]
 
-    def __init__(self, op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> None:
+    def __init__(
+        self, parents: Any = None, parent1: Any = None, parent2: Any = None, train: bool = False, name: str | None = None
+    ) -> None:
+        """As the teaching framework made nodes; for classes in its style, see ``classic``."""
+        from ourdl_core.classic import record_for
+
+        given = list(parents) if isinstance(parents, (list, tuple)) else [parents]
+        listed = tuple(parent for parent in (*given, parent1, parent2) if parent is not None)
+        self._setup(record_for(self), listed, name)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "compute" in vars(cls):
+            from ourdl_core.classic import adopt
+
+            adopt(cls)
+
+    def _setup(self, op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> None:
         self.op = op
         self.parents = parents
         self._label: Label | None = None
@@ -257,6 +274,13 @@ class Node:
         raise TypeError(f"{self.describe()} cannot be pickled: save the graph with Graph.to_dict()")
 
 
+def make_node(op: Op, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
+    """The node of ``op`` on ``parents``, which are bound to its slots already."""
+    node = Node.__new__(Node)
+    node._setup(op, parents, name)
+    return node
+
+
 def _home(name: str, *inputs: Any) -> Node:
     from ourdl_core.ops import home
 
@@ -301,7 +325,7 @@ class Output(Node):
     def __init__(self, node: Node, index: int) -> None:
         self.index = index
         scope = context.graph.set(None)  # not a node of its own in a Graph: written ``node[index]``
-        super().__init__(None, (node,))
+        self._setup(None, (node,))
         context.graph.reset(scope)
 
     @property
@@ -320,7 +344,7 @@ class Constant(Node):
 
     def __init__(self, value: Any, copy: bool = True) -> None:
         scope = context.graph.set(None)
-        super().__init__(None, ())
+        self._setup(None, ())
         context.graph.reset(scope)
         self._value = as_value(value, "an input of an op", copy)
         self._spec = spec_of(self._value)
@@ -363,7 +387,7 @@ class Variable(Node):
         self._set = 0
         self._result: Run | None = None
         self._rule: Any = None
-        super().__init__(None, (), name)
+        self._setup(None, (), name)
         self._spec = _declared(shape, dtype)
         if value is not None:
             self.set_value(value)

@@ -12,7 +12,7 @@ from ourdl_core.arrays import Spec
 from ourdl_core.context import Label
 from ourdl_core.errors import did_you_mean
 from ourdl_core.function import Function
-from ourdl_core.node import Constant, Node, Output, Variable
+from ourdl_core.node import Constant, Node, Output, Variable, make_node
 from ourdl_core.record import Record
 from ourdl_core.slots import Slot, slots_of
 
@@ -52,6 +52,7 @@ class Op(Record):
         fields = cls.fields()
         attributes = {name: value for name, value in keywords.items() if name in fields}
         rest = {name: value for name, value in keywords.items() if name not in fields}
+        cls._refuse_unknown(rest)
         if not inputs and not cls._names_inputs(rest):
             return cls.make(keywords)
         return build(cls.make(attributes) if attributes else cls._default(), inputs, rest)
@@ -63,6 +64,13 @@ class Op(Record):
         if found is None:
             found = cls._plain = cls.make({})
         return found
+
+    @classmethod
+    def _refuse_unknown(cls, keywords: dict[str, Any]) -> None:
+        words = {slot.name for slot in cls.slots()}
+        for name in keywords:
+            if name not in words and name not in _ORIGIN_WORDS and name != "name":
+                raise TypeError(_unknown_keyword(cls, name))
 
     @classmethod
     def _names_inputs(cls, keywords: dict[str, Any]) -> bool:
@@ -193,7 +201,7 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
         op = op.replace(**{k: f.closed() for k, f in op.__dict__.items() if type(f) is Function})
     parents, missing = _bind(op, slots, inputs, keywords)
     scope = context.trace.get()
-    node = Node(op, (), name)
+    node = make_node(op, (), name)
     if missing or isinstance(op, Composite):
         _open_store(node, scope, name)
         parents = _make_missing(node, op, slots, parents, missing)
@@ -239,7 +247,7 @@ def _bind(
     if rest:
         raise TypeError(f"{type(op).__name__} takes {len(slots)} inputs, found {len(inputs)}. {_usage(op)}")
     if keywords:
-        raise TypeError(_unknown_keyword(op, next(iter(keywords))))
+        raise TypeError(_unknown_keyword(type(op), next(iter(keywords))))
     return found, missing
 
 
@@ -263,15 +271,15 @@ def _node(op: Op, slot: Slot, value: Any) -> Node | None:
         raise TypeError(f"{type(op).__name__}: input '{slot.name}': {error}") from None
 
 
-def _usage(op: Op) -> str:
+def _usage(op: Op | type[Op]) -> str:
     shown = [f"*{s.name}" if s.kind == "variadic" else s.name if s.kind == "required" else f"[{s.name}]" for s in op.slots()]
     return f"Inputs: {', '.join(shown) or 'none'}"
 
 
-def _unknown_keyword(op: Op, name: str) -> str:
+def _unknown_keyword(op: type[Op], name: str) -> str:
     words = [*op.fields(), *(slot.name for slot in op.slots())]
     hint = did_you_mean(name, words) or f"Attributes: {', '.join(op.fields()) or 'none'}. {_usage(op)}"
-    return f"{type(op).__name__} has no attribute or input '{name}'. {hint}"
+    return f"{op.__name__} has no attribute or input '{name}'. {hint}"
 
 
 def _open_store(node: Node, scope: context.Trace | None, name: str | None) -> None:

@@ -18,7 +18,7 @@ from ourdl_core.lower import MODES, Lowering
 from ourdl_core.naming import adopt, unique_names
 from ourdl_core.node import Node, Variable
 from ourdl_core.numbers import NUMBER_TYPES
-from ourdl_core.random import generator, make_key, next_key
+from ourdl_core.keys import generator, make_key, next_key
 
 State = dict[str, Any]
 Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]

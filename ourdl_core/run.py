@@ -8,7 +8,7 @@ from typing import Any
 from ourdl_core import context
 from ourdl_core.arrays import library_of, spec_of
 from ourdl_core.gradient import pullback
-from ourdl_core.node import Node, Output, Variable, order_of
+from ourdl_core.node import Node, Output, Variable, make_node, order_of
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.op import outputs_of
 from ourdl_core.program import Plan, Program, first_value, signature_of
@@ -102,7 +102,7 @@ class Run:
             output._by = self
 
     def _advance(self, plan: Plan, variables: list[Variable], values: list[Any]) -> None:
-        from ourdl_core.random import next_key
+        from ourdl_core.keys import next_key
 
         for variable, value in zip(plan.updated, values[len(values) - len(plan.updated) :], strict=True):
             variable._value = value
@@ -222,7 +222,7 @@ def parent_gradient(node: Node, parent: Node) -> Any:
         parents = list(dict.fromkeys(p for p in node.parents if p is not None))
         values = [p.value for p in parents]
         stand_ins = {p: placeholder(spec_of(v).unsized()) for p, v in zip(parents, values, strict=True)}
-        copy = Node(node.op, tuple(None if p is None else stand_ins[p] for p in node.parents))
+        copy = make_node(node.op, tuple(None if p is None else stand_ins[p] for p in node.parents))
         copy._made, copy._label = node._made, node._label
         found = pullback([copy], [stand_ins[parent]], [])
         inputs = [stand_ins[p] for p in parents]

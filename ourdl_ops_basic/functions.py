@@ -1,6 +1,6 @@
 """Elementary functions of each element."""
 
-from ourdl_core import DType, Elementwise, Op, Spec, dtype_in, namespace, ops
+from ourdl_core import Elementwise, namespace, ops
 
 
 class Exp(Elementwise):
@@ -13,6 +13,16 @@ class Exp(Elementwise):
         return g * y
 
 
+class Expm1(Elementwise):
+    """``e ** x - 1``, accurate near 0."""
+
+    def compute(self, x):
+        return namespace(x).expm1(x)
+
+    def vjp(self, g, y, x):
+        return g * ops.Exp(x)
+
+
 class Log(Elementwise):
     """The natural logarithm: -inf at 0, NaN below."""
 
@@ -23,8 +33,18 @@ class Log(Elementwise):
         return g / x
 
 
+class Log1p(Elementwise):
+    """``log(1 + x)``, accurate near 0."""
+
+    def compute(self, x):
+        return namespace(x).log1p(x)
+
+    def vjp(self, g, y, x):
+        return g / (1.0 + x)
+
+
 class Sqrt(Elementwise):
-    """The square root; NaN below 0."""
+    """The square root; NaN below 0. The gradient at 0 is inf (NaN where ``g`` is 0)."""
 
     def compute(self, x):
         return namespace(x).sqrt(x)
@@ -43,34 +63,41 @@ class Square(Elementwise):
         return g * 2.0 * x
 
 
-class Identity(Op):
-    """``x`` itself."""
-
-    view = True
+class Reciprocal(Elementwise):
+    """``1 / x``; infinite at 0, with the sign of ``x``."""
 
     def compute(self, x):
-        return x
+        return namespace(x).divide(1.0, x)
 
     def vjp(self, g, y, x):
-        return g
-
-    def infer(self, x):
-        return x
+        return -g * y * y
 
 
-class Cast(Op):
-    """``x`` with another dtype. The gradient passes between floating dtypes."""
-
-    to: DType
+class Sin(Elementwise):
+    """The sine of ``x`` in radians."""
 
     def compute(self, x):
-        xp = namespace(x)
-        return xp.astype(x, dtype_in(xp, self.to))
+        return namespace(x).sin(x)
 
     def vjp(self, g, y, x):
-        return ops.Cast(g, to=x.dtype)
+        return g * ops.Cos(x)
 
-    def infer(self, x):
-        import numpy as np
 
-        return Spec(x.shape, np.dtype(self.to), x.number)
+class Cos(Elementwise):
+    """The cosine of ``x`` in radians."""
+
+    def compute(self, x):
+        return namespace(x).cos(x)
+
+    def vjp(self, g, y, x):
+        return -g * ops.Sin(x)
+
+
+class Tanh(Elementwise):
+    """The hyperbolic tangent."""
+
+    def compute(self, x):
+        return namespace(x).tanh(x)
+
+    def vjp(self, g, y, x):
+        return g * (1.0 - y * y)

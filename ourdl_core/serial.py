@@ -1,0 +1,431 @@
+"""Graphs as plain dicts: the tree that a model file holds, and back. Names only; nothing in a tree can run code.
+
+``{"ourdl": 1, "inputs": {name: {shape, dtype}}, "parameters": {...}, "nodes": {name: {op, in, attributes}}, "outputs": {...}}``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ourdl_core.attributes import REQUIRED
+from ourdl_core.errors import OpError, did_you_mean
+from ourdl_core.function import Function
+from ourdl_core.graph import Graph
+from ourdl_core.initializers import Initializer, initializer
+from ourdl_core.initializers import registry as initializers
+from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.op import Op
+from ourdl_core.ops import registry
+from ourdl_core.record import Record
+
+FORMAT = 1
+SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
+
+
+class GraphError(ValueError):
+    """A tree does not describe a graph. ``problems`` holds every mistake as (path, message), path such as ``nodes.h.op``."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {message}" for path, message in problems))
+
+
+# ---- writing ----------------------------------------------------------------------------------------------------------
+
+
+def graph_to_dict(graph: Graph) -> dict[str, Any]:
+    """The tree of a graph, with full op ids and only the attributes that differ from their defaults."""
+    writer = _Writer()
+    order = order_of([*graph.nodes, *graph.outputs.values()])
+    for node in sorted(order, key=lambda node: node._serial):
+        writer.add(node)
+    tree: dict[str, Any] = {"ourdl": FORMAT, "inputs": writer.inputs}
+    for section in ("parameters", "constants", "functions"):
+        if getattr(writer, section):
+            tree[section] = getattr(writer, section)
+    tree["nodes"] = writer.nodes
+    tree["outputs"] = {name: str(node) for name, node in graph.outputs.items()}
+    return tree
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.inputs: dict[str, Any] = {}
+        self.parameters: dict[str, Any] = {}
+        self.constants: dict[str, Any] = {}
+        self.functions: dict[str, Any] = {}
+        self.nodes: dict[str, Any] = {}
+        self.names: dict[Node, str] = {}
+
+    def add(self, node: Node) -> None:
+        if isinstance(node, (Output, Constant)):
+            return
+        if isinstance(node, Variable):
+            if node.made is None or node._rule is None:
+                (self.parameters if node.trained else self.inputs)[self.name(node)] = _variable(node)
+        else:
+            self.nodes[self.name(node)] = self.node(node)
+
+    def name(self, node: Node) -> str:
+        if node in self.names:
+            return self.names[node]
+        if isinstance(node, Output):
+            return f"{self.name(node.parents[0])}[{node.index}]"  # type: ignore[arg-type]
+        if node.name is None:
+            raise ValueError(f"{node.describe()} has no name: build the graph inside 'with Graph():'")
+        return node.name
+
+    def node(self, node: Node) -> dict[str, Any]:
+        op = node.op
+        assert op is not None
+        identity = registry.id_of(getattr(type(op), "classic", type(op)))
+        if identity is None:
+            raise ValueError(
+                f"{node.describe()} is of the class {type(op).__name__}, which has no name: publish it as an entry point "
+                f"or build and save inside 'with registry.scope({type(op).__name__}={type(op).__name__}):'"
+            )
+        row: dict[str, Any] = {"op": identity}
+        listed, named = self._parents(node, op)
+        if listed:
+            row["in"] = listed[0] if len(listed) == 1 and isinstance(listed[0], str) else listed
+        row.update(named)
+        fields = op.fields()
+        row.update(
+            (name, self._attribute(value))
+            for name, value in op.attributes().items()
+            if fields[name].default is REQUIRED or value != fields[name].convert(fields[name].default, "")
+        )
+        return row
+
+    def _parents(self, node: Node, op: Op) -> tuple[list[Any], dict[str, Any]]:
+        """Parents in their order, as far as they are all given; those after one that is not, by slot name."""
+        slots = op.slots()
+        listed: list[Any] = []
+        named: dict[str, Any] = {}
+        made = node._made or {}
+        gap = False
+        for position, parent in enumerate(node.parents):
+            slot = slots[min(position, len(slots) - 1)]
+            if parent is None:
+                gap = True
+                if slot.kind == "made":
+                    named[slot.name] = False
+            elif made.get(slot.name) is parent:
+                gap = True
+            elif gap:
+                named[slot.name] = self._reference(parent)
+            else:
+                listed.append(self._reference(parent))
+        return listed, named
+
+    def _reference(self, node: Node) -> Any:
+        if not isinstance(node, Constant):
+            return self.name(node)
+        if node.spec.number:
+            return node.value
+        name = f"constant_{len(self.constants) + 1}"
+        self.constants[name] = {"value": np.asarray(node.value).tolist(), "dtype": node.spec.dtype.name}
+        return name
+
+    def _attribute(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [self._attribute(each) for each in value]
+        if isinstance(value, Function):
+            return self._function(value)
+        if isinstance(value, Record):
+            return _plugin(value)
+        return value
+
+    def _function(self, function: Function) -> str:
+        name = f"function_{len(self.functions) + 1}"
+        self.functions[name] = {}
+        inner = _Writer()
+        inner.functions, inner.constants = self.functions, self.constants
+        for position, node in enumerate(function.inputs, start=1):
+            inner.names[node] = f"input_{position}"
+            inner.inputs[f"input_{position}"] = _variable(node) if isinstance(node, Variable) else {}
+        for node in function.nodes():
+            if node.op is not None:
+                inner.names[node] = f"node_{len(inner.nodes) + 1}"
+                inner.nodes[inner.names[node]] = inner.node(node)
+        outputs = [inner._reference(node) for node in function.outputs]
+        self.functions[name] = {"inputs": inner.inputs, "nodes": inner.nodes, "outputs": outputs}
+        return name
+
+
+def _plugin(record: Record) -> Any:
+    """A record that is an attribute (an initializer), by name, with what differs from its defaults."""
+    fields = type(record).fields()
+    changed = {k: v for k, v in record.attributes().items() if v != fields[k].default}
+    name = initializers.id_of(type(record)) if isinstance(record, Initializer) else None
+    if name is None:
+        raise ValueError(f"{record!r} has no name: publish its class as an entry point")
+    return {"name": name, **changed} if changed else name
+
+
+def _variable(node: Variable) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    spec = node._spec
+    if spec is not None and not spec.number:
+        row.update(shape=[None if n is None else n for n in spec.shape], dtype=spec.dtype.name)
+        row["shape"] = [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)]
+    if node.made is not None and node.made.init is not None:
+        row["init"] = _plugin(initializer(node.made.init))
+    elif node.trained and node._value is not None:
+        row["value"] = node._value if type(node._value) in (int, float) else np.asarray(node._value).tolist()
+    return row
+
+
+class _Unbuilt(Exception):
+    """A name stands for a node that could not be built, which has been told already."""
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------------
+
+
+def graph_from_dict(tree: Mapping[str, Any]) -> Graph:
+    """The graph of a tree. Every name is resolved before any op is imported, and every mistake is told at once."""
+    reader = _Reader()
+    return reader.read(tree)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.problems: list[tuple[str, str]] = []
+        self.names: dict[str, Node] = {}
+        self.functions: dict[str, Function] = {}
+        self.failed: set[str] = set()
+
+    def read(self, tree: Mapping[str, Any]) -> Graph:
+        self._check_sections(tree)
+        self._resolve_all(tree)
+        self._stop_if_wrong()
+        graph = Graph()
+        with graph:
+            for name, row in tree.get("functions", {}).items():
+                self.functions[name] = self._function(f"functions.{name}", row)
+            self._variables(tree, graph)
+            self._nodes("nodes", tree.get("nodes", {}))
+        for name, reference in tree.get("outputs", {}).items():
+            with suppress(_Unbuilt):
+                node = self._reference(f"outputs.{name}", reference)
+                if node is not None:
+                    graph.outputs[name] = node
+        self._stop_if_wrong()
+        return graph
+
+    def _problem(self, path: str, message: str) -> None:
+        self.problems.append((path, message))
+
+    def _stop_if_wrong(self) -> None:
+        if self.problems:
+            raise GraphError(self.problems)
+
+    def _check_sections(self, tree: Any) -> None:
+        if not isinstance(tree, Mapping):
+            raise GraphError([("", f"a graph is a table of sections, found {type(tree).__name__}")])
+        if tree.get("ourdl") != FORMAT:
+            found = f"found {tree['ourdl']!r}" if "ourdl" in tree else "it is missing"
+            self._problem("ourdl", f"the version of the format must be {FORMAT} (write: ourdl = {FORMAT}); {found}")
+        for key, value in tree.items():
+            if key not in SECTIONS:
+                hint = did_you_mean(str(key), SECTIONS) or f"Sections are: {', '.join(SECTIONS)}."
+                self._problem(str(key), f"unknown section. {hint}")
+            elif key != "ourdl" and not isinstance(value, Mapping):
+                self._problem(key, f"must be a table, found {type(value).__name__}")
+        for key in ("nodes", "outputs"):
+            if not tree.get(key):
+                self._problem(key, "a graph needs at least one entry here")
+        self._stop_if_wrong()
+
+    def _resolve_all(self, tree: Mapping[str, Any]) -> None:
+        places = [("nodes", tree.get("nodes", {}))]
+        for name, function in tree.get("functions", {}).items():
+            if isinstance(function, Mapping) and isinstance(function.get("nodes", {}), Mapping):
+                places.append((f"functions.{name}.nodes", function.get("nodes", {})))
+            else:
+                self._problem(f"functions.{name}", "a function is a table of inputs, nodes and outputs")
+        for path, rows in places:
+            for name, row in rows.items():
+                self._check_row(f"{path}.{name}", row)
+
+    def _check_row(self, path: str, row: Any) -> None:
+        if not isinstance(row, Mapping) or "op" not in row:
+            self._problem(path, f'a node is a table with an op, as {{ op = "Relu", in = "x" }}; found {row!r:.80}')
+            return
+        try:
+            registry.resolve(row["op"])
+        except OpError as error:
+            self._problem(f"{path}.op", str(error))
+
+    def _variables(self, tree: Mapping[str, Any], graph: Graph) -> None:
+        for section in ("inputs", "parameters"):
+            for name, row in tree.get(section, {}).items():
+                variable = self._variable(f"{section}.{name}", name, row, section == "parameters")
+                if variable is not None:
+                    self.names[name] = variable
+                    if section == "inputs":
+                        graph.inputs[name] = variable
+        for name, row in tree.get("constants", {}).items():
+            try:
+                self.names[name] = Constant(np.array(row["value"], dtype=row["dtype"]))
+            except (TypeError, ValueError, KeyError) as error:
+                self._problem(f"constants.{name}", f"a constant is {{ value = [...], dtype = ... }}: {error}")
+
+    def _variable(self, path: str, name: str | None, row: Any, trainable: bool) -> Variable | None:
+        known = ("shape", "dtype", "init", "value") if trainable else ("shape", "dtype")
+        if not isinstance(row, Mapping):
+            self._problem(path, f"must be a table, as {{ shape = [\"batch\", 4] }}; found {type(row).__name__}")
+            return None
+        for key in row:
+            if key not in known:
+                hint = did_you_mean(str(key), known) or f"Known are: {', '.join(known)}."
+                self._problem(f"{path}.{key}", f"unknown key. {hint}")
+                return None
+        shape = row.get("shape")
+        try:
+            if shape is not None:
+                shape = [None if isinstance(size, str) else size for size in _list(shape)]
+            elif "dtype" in row or "init" in row:
+                shape = []
+            return Variable(
+                row.get("value"),
+                shape=shape,
+                dtype=row.get("dtype"),
+                init=None if "init" not in row else initializer(row["init"]),
+                trainable=trainable,
+                name=name,
+            )
+        except (TypeError, ValueError, LookupError) as error:
+            self._problem(path, str(error))
+            return None
+
+    def _nodes(self, path: str, rows: Mapping[str, Any]) -> None:
+        """Build nodes in an order in which parents come first, whatever the order of the file."""
+        for name in self._sorted(path, rows):
+            node = self._node(f"{path}.{name}", name, rows[name])
+            if node is None:
+                self.failed.add(name)
+            else:
+                self.names[name] = node
+
+    def _sorted(self, path: str, rows: Mapping[str, Any]) -> list[str]:
+        order: list[str] = []
+        state: dict[str, int] = {}
+        for first in rows:
+            stack = [(first, False)]
+            while stack:
+                name, done = stack.pop()
+                if done:
+                    state[name] = 2
+                    order.append(name)
+                elif state.get(name) is None:
+                    state[name] = 1
+                    stack.append((name, True))
+                    for parent in _mentioned(rows[name], rows):
+                        if state.get(parent) == 1:
+                            self._problem(f"{path}.{name}", f"is computed from itself, by way of '{parent}'")
+                            self._stop_if_wrong()
+                        stack.append((parent, False))
+        return order
+
+    def _node(self, path: str, name: str | None, row: Mapping[str, Any]) -> Node | None:
+        op_class = registry.get(row["op"])
+        before = len(self.problems)
+        listed = row.get("in", [])
+        slots = {slot.name for slot in op_class.slots()}
+        keywords: dict[str, Any] = {}
+        try:
+            inputs = [self._reference(f"{path}.in", each) for each in (listed if isinstance(listed, list) else [listed])]
+            for key, value in row.items():
+                if key in slots:
+                    keywords[key] = value if value is None or value is False else self._reference(f"{path}.{key}", value)
+                elif key not in ("op", "in"):
+                    keywords[key] = self._attribute(f"{path}.{key}", op_class, key, value)
+        except _Unbuilt:
+            return None
+        if len(self.problems) > before:
+            return None
+        try:
+            return op_class(*inputs, name=name, **keywords)  # type: ignore[no-any-return]
+        except (TypeError, ValueError, LookupError) as error:
+            self._problem(path, str(error))
+            return None
+
+    def _attribute(self, path: str, op_class: Any, key: str, value: Any) -> Any:
+        field = op_class.fields().get(key)
+        if field is not None and field.annotation is Function:
+            if value not in self.functions:
+                self._problem(path, f"no function named {value!r}. {did_you_mean(str(value), self.functions)}")
+                return None
+            return self.functions[value]
+        return value
+
+    def _reference(self, path: str, reference: Any) -> Any:
+        """The node that a name stands for, or a number written in its place."""
+        if type(reference) in (int, float, bool):
+            return Constant(reference)
+        if not isinstance(reference, str):
+            self._problem(path, f"a parent is the name of a node or a number, found {type(reference).__name__}")
+            return None
+        node = self._named(reference)
+        if node is None and reference.partition("[")[0].partition(".")[0] in self.failed:
+            raise _Unbuilt
+        if node is None:
+            known = list(self.names)
+            hint = did_you_mean(reference, known) or f"Defined are: {', '.join(known[:12])}."
+            self._problem(path, f"no input, parameter or node named '{reference}'. {hint}")
+        return node
+
+    def _named(self, name: str) -> Node | None:
+        if name in self.names:
+            return self.names[name]
+        if name.endswith("]"):
+            base, _, index = name[:-1].rpartition("[")
+            node = self._named(base)
+            if node is not None and index.isdecimal() and int(index) < len(node.outputs):
+                return node.outputs[int(index)]
+            return None
+        base, _, slot = name.rpartition(".")
+        node = self.names.get(base)
+        made = node._made if node is not None else None
+        found = made.get(slot) if made else None
+        return found if isinstance(found, Node) else None
+
+    def _function(self, path: str, row: Mapping[str, Any]) -> Function:
+        inner = _Reader()
+        inner.functions = self.functions
+        inputs = [inner._variable(f"{path}.inputs.{n}", None, each, False) for n, each in row.get("inputs", {}).items()]
+        inner.names = {n: v for n, v in zip(row.get("inputs", {}), inputs, strict=True) if v is not None}
+        for name in inner._sorted(f"{path}.nodes", row.get("nodes", {})):
+            node = inner._node(f"{path}.nodes.{name}", None, row["nodes"][name])
+            if node is not None:
+                inner.names[name] = node
+        outputs = [inner._reference(f"{path}.outputs", each) for each in row.get("outputs", [])]
+        self.problems += inner.problems
+        self._stop_if_wrong()
+        return Function([v for v in inputs if v is not None], outputs)
+
+
+def _list(shape: Any) -> list[Any]:
+    if not isinstance(shape, (list, tuple)):
+        raise TypeError(f"a shape is a list of sizes and names of sizes, as [\"batch\", 4]; found {shape!r}")
+    return list(shape)
+
+
+def _mentioned(row: Mapping[str, Any], rows: Mapping[str, Any]) -> list[str]:
+    """The nodes that a row names as parents, last first."""
+    found = []
+    for key, value in row.items():
+        if key != "op":
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, str):
+                    base = each.partition("[")[0]
+                    name = base if base in rows else base.rpartition(".")[0]
+                    if name in rows:
+                        found.append(name)
+    return list(reversed(found))

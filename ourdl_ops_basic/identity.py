@@ -1,0 +1,62 @@
+"""Ops that hand their input on: as it is, with another dtype, or without a gradient."""
+
+import numpy as np
+
+from ourdl_core import DType, Elementwise, Op, Spec, dtype_in, namespace, ops
+
+
+class Identity(Op):
+    """``x`` itself."""
+
+    view = True
+
+    def compute(self, x):
+        return x
+
+    def vjp(self, g, y, x):
+        return g
+
+    def infer(self, x):
+        return x
+
+
+class StopGradient(Identity):
+    """``x`` itself, without a gradient: whatever stands before it counts as constant."""
+
+    def vjp(self, g, y, x):
+        return None
+
+
+class Barrier(Identity):
+    """``x`` itself, at this place of the graph: what is computed from it is not merged with equal nodes, nor folded.
+
+    So a value can be computed again where it is needed instead of being kept (recomputation).
+    """
+
+    mergeable = False
+
+    def vjp(self, g, y, x):
+        return ops.Barrier(g)
+
+
+class Cast(Elementwise):
+    """``x`` with the dtype ``to``; the gradient passes between floating dtypes. Floating numbers lose their fraction.
+
+    A Python number becomes the Python number of that kind.
+    """
+
+    view = True
+    to: DType
+
+    def compute(self, x):
+        xp = namespace(x)
+        return xp.astype(x, dtype_in(xp, self.to), copy=False)
+
+    def vjp(self, g, y, x):
+        return ops.Cast(g, to=str(x.dtype).rpartition(".")[2])
+
+    def infer(self, x):
+        dtype = np.dtype(self.to)
+        if x.number:
+            dtype = np.dtype({"b": bool, "i": np.int64, "u": np.int64}.get(dtype.kind, np.float64))
+        return Spec(x.shape, dtype, x.number)
