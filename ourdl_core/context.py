@@ -58,6 +58,17 @@ class Trace:
                 return f"{word}_{number}"
 
 
+class Clock:
+    """Counts the changes of Variables: a value is stale if what it was computed from has changed since."""
+
+    __slots__ = ("last_set", "now")
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.last_set = 0
+
+
+clock = Clock()
 graph: ContextVar[Graph | None] = ContextVar("ourdl_graph", default=None)
 trace: ContextVar[Trace | None] = ContextVar("ourdl_trace", default=None)
 within: ContextVar[str | None] = ContextVar("ourdl_within", default=None)

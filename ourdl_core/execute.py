@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +15,17 @@ from ourdl_core.numbers import NUMBER_TYPES, to_number
 if TYPE_CHECKING:
     from ourdl_core.layout import Layout, Step
 
-__all__ = ["bind", "plain", "run"]
+__all__ = ["bind", "executable", "run"]
 
 _FINISHED = frozenset((np.ndarray, float, int, bool, Spec))
 
 
-def plain(layout: Layout) -> Callable[[list[Any]], list[Any]]:
+def executable(layout: Layout, library: Any) -> Callable[[list[Any]], list[Any]]:
     """The function from the values of a layout's leaves to its outputs; it keeps nothing between runs."""
     if layout.scalar:
-        return lambda leaves: run(layout, leaves)
+        return partial(run, layout)
+    if library is not np:
+        return lambda leaves: run(layout, [library.asarray(v) if type(v) is np.ndarray else v for v in leaves])
 
     def quiet(leaves: list[Any]) -> list[Any]:
         with np.errstate(all="ignore"):
@@ -37,18 +40,18 @@ def run(layout: Layout, leaves: list[Any]) -> list[Any]:
     for step in layout.steps:
         function, inputs, output, dead, _ = step
         try:
-            value = function(*[values[i] for i in inputs])
+            value = function(*inputs(values))
         except Exception as error:
-            value = _recover(step, [values[i] for i in inputs], error)
+            value = _recover(step, inputs(values), error)
         if type(value) not in _FINISHED:
-            value = finish(value, [values[i] for i in inputs])
+            value = finish(value, inputs(values))
         values[output] = value
         for i in dead:
             values[i] = None
     return [values[i] for i in layout.outputs]
 
 
-def finish(value: Any, inputs: list[Any]) -> Any:
+def finish(value: Any, inputs: Sequence[Any]) -> Any:
     """A computed value as a graph holds it: NumPy scalars are 0-d arrays again, or Python numbers where all inputs are."""
     if type(value) is tuple:
         return tuple(each if type(each) in _FINISHED else finish(each, inputs) for each in value)
@@ -57,7 +60,7 @@ def finish(value: Any, inputs: list[Any]) -> Any:
     return value
 
 
-def _recover(step: Step, inputs: list[Any], error: Exception) -> Any:
+def _recover(step: Step, inputs: Sequence[Any], error: Exception) -> Any:
     """Python arithmetic raises where arrays answer inf or nan: ask the arrays. Anything else is an error of that node."""
     if isinstance(error, ArithmeticError) and all(type(v) in NUMBER_TYPES for v in inputs):
         with np.errstate(all="ignore"):

@@ -18,10 +18,10 @@ from ourdl_core.numbers import NUMBER_TYPES
 
 
 class Step(NamedTuple):
-    """One call: ``values[output] = function(*(values[i] for i in inputs))``, then the values ``dead`` are let go."""
+    """One call: ``values[output] = function(*inputs(values))``, then the values at ``dead`` are let go."""
 
     function: Callable[..., Any]
-    inputs: tuple[int, ...]
+    inputs: Callable[[list[Any]], Sequence[Any]]
     output: int
     dead: tuple[int, ...]
     node: Node | None
@@ -50,7 +50,7 @@ class Builder:
         self.place: dict[Node, int] = {leaf: i for i, leaf in enumerate(leaves)}
         self.shape_place: dict[Node, int] = {}
         self.count = len(leaves)
-        self.steps: list[Step] = []
+        self.steps: list[tuple[Any, tuple[int, ...], int, Node | None]] = []
         self.known: dict[int, Any] = {}
         self.outputs = list(outputs)
         self.computed, self.shaped = _wanted(self.outputs)
@@ -63,11 +63,11 @@ class Builder:
             if node in self.shaped:
                 self._shape(node)
         outputs = [self.place[node] for node in self.outputs]
-        steps = _with_deaths(self.steps, keep={*outputs, *self.known})
         rest = [self.known.get(i) for i in range(len(self.leaves), self.count)]
         scalar = all(leaf.spec.number for leaf in self.leaves) and all(
             type(value) in NUMBER_TYPES or type(value) is Spec or value is None for value in self.known.values()
         )
+        steps = _finished(self.steps, keep={*outputs, *self.known}, free=not scalar)
         return Layout(steps, rest, outputs, scalar, self.nodes)
 
     def _compute(self, node: Node) -> None:
@@ -116,7 +116,7 @@ class Builder:
 
     def _step(self, function: Callable[..., Any], inputs: tuple[int, ...], node: Node | None) -> int:
         place = self._next()
-        self.steps.append(Step(function, inputs, place, (), node))
+        self.steps.append((function, inputs, place, node))
         if node is not None:
             self.nodes.append(node)
         return place
@@ -187,15 +187,24 @@ def _static(node: Node) -> bool:
     return isinstance(spec, Spec) and None not in spec.shape
 
 
-def _with_deaths(steps: list[Step], keep: set[int]) -> list[Step]:
-    """The steps, each with the places whose value is not used after it."""
+def _finished(steps: list[Any], keep: set[int], free: bool) -> list[Step]:
+    """The steps, each with the places whose value is not used after it (none where there is no memory to free)."""
     last: dict[int, int] = {}
-    for number, step in enumerate(steps):
-        last[step.output] = number
-        for place in step.inputs:
-            last[place] = number
+    for number, (_, inputs, output, _) in enumerate(steps):
+        last[output] = number
+        last.update(dict.fromkeys(inputs, number))
     dead: dict[int, list[int]] = {}
-    for place, number in last.items():
+    for place, number in last.items() if free else ():
         if place not in keep:
             dead.setdefault(number, []).append(place)
-    return [step._replace(dead=tuple(dead.get(number, ()))) for number, step in enumerate(steps)]
+    return [
+        Step(function, _getter(inputs), output, tuple(dead.get(number, ())), node)
+        for number, (function, inputs, output, node) in enumerate(steps)
+    ]
+
+
+def _getter(places: tuple[int, ...]) -> Any:
+    """What picks the values at ``places`` out of a list, as a sequence; in C, since every step calls it."""
+    if len(places) == 1:
+        return itemgetter(slice(places[0], places[0] + 1))
+    return itemgetter(*places) if places else itemgetter(slice(0, 0))

@@ -11,7 +11,8 @@ import numpy as np
 
 from ourdl_core import context
 from ourdl_core.arrays import Spec, as_value, dtype_in, namespace, spec_of
-from ourdl_core.context import Label
+from ourdl_core.context import Label, clock
+from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.slots import Key, Made, Parameter, State
 
 if TYPE_CHECKING:
@@ -149,15 +150,12 @@ class Node:
 
     def forward(self, mode: str = "training") -> Any:
         """Compute this node, which becomes the result that ``get_grad`` of its ancestors speaks of; the value."""
-        from ourdl_core.run import run_of
-
-        return run_of(self).forward(mode)
+        return (self._run or _new_run(self)).forward(mode)
 
     def get_grad(self) -> Any:
         """d(result)/d(this node) at the values of the result's last ``forward()``; None where they are not connected."""
-        from ourdl_core.run import gradient_of
-
-        self._grad = gradient_of(self)
+        run = self._by
+        self._grad = None if run is None else run.gradient(self)
         return self._grad
 
     def get_parent_grad(self, parent: Node) -> Any:
@@ -168,9 +166,7 @@ class Node:
 
     def clear(self) -> None:
         """Forget the values and gradients of this node and its ancestors; Variables keep their values."""
-        from ourdl_core.run import run_of
-
-        run_of(self).clear()
+        (self._run or _new_run(self)).clear()
 
     def set_value(self, value: Any) -> None:
         raise TypeError(f"{self.describe()} is computed from its parents: only a Variable can be given a value")
@@ -272,6 +268,13 @@ class Node:
 
     def __reduce__(self) -> Any:
         raise TypeError(f"{self.describe()} cannot be pickled: save the graph with Graph.to_dict()")
+
+
+def _new_run(node: Node) -> Run:
+    from ourdl_core.run import Run
+
+    node._run = Run(node)
+    return node._run
 
 
 def make_node(op: Op, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
@@ -427,10 +430,10 @@ class Variable(Node):
 
     def set_value(self, value: Any) -> None:
         """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
-        from ourdl_core.run import tick
-
-        self._value = self.accept(value)
-        self._version = self._set = tick()
+        plain = self._spec is None and type(value) in NUMBER_TYPES
+        self._value = value if plain else self.accept(value)
+        clock.now += 1
+        self._version = self._set = clock.last_set = clock.now
 
     def accept(self, value: Any, copy: bool = True) -> Any:
         """``value`` as this Variable takes it; TypeError or ValueError that name it."""
@@ -439,16 +442,19 @@ class Variable(Node):
 
     def update(self, lr: float = 0.0001) -> None:
         """One step against the gradient: ``value - lr * grad``. Left alone where there is no gradient."""
-        from ourdl_core.run import tick
-
         grad = self._grad if self._grad is not None else self.get_grad()
         if grad is None:
             return
         value = self._value - lr * grad
-        if type(value) is not type(self._value) and isinstance(value, np.generic):
-            value = np.asarray(value)
-        self._value = value
-        self._version = tick()
+        self._value = np.asarray(value) if isinstance(value, np.generic) else value
+        clock.now += 1
+        self._version = clock.now
+
+    def get_grad(self) -> Any:
+        """d(result)/d(this), where the result is the last that ``forward`` was called on above; None if not connected."""
+        run = self._result
+        self._grad = None if run is None else run.gradient(self)
+        return self._grad
 
     def clear(self) -> None:
         """Forget the gradient; the value stays."""

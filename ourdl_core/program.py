@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.arrays import Spec, as_value, library_of, spec_of
-from ourdl_core.execute import plain
+from ourdl_core.execute import executable
 from ourdl_core.infer import placeholder, spec_of_made, unknown
 from ourdl_core.initializers import initializer
 from ourdl_core.layout import Builder, Layout
@@ -24,7 +24,7 @@ State = dict[str, Any]
 Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]
 
 # Laying out runs the bodies of ops, which note what they make: one at a time. Running needs no lock.
-_laying_out = threading.RLock()
+laying_out = threading.RLock()
 
 
 class Program:
@@ -93,7 +93,7 @@ class Program:
         """
         given = self._bound(inputs, named) if inputs or named else None
         specs = [_declared(node) for node in self._inputs] if given is None else [spec_of(value) for value in given]
-        with _laying_out:
+        with laying_out:
             plan = Plan(self, specs, {}, np, exact=True)
         unique_names(plan.variables)
         return {str(variable.name): first_value(variable, plan, seed) for variable in plan.variables}
@@ -125,7 +125,7 @@ class Program:
         key = (library.__name__, *map(signature_of, values))
         plan = self._plans.get(key)
         if plan is None or plan.state_signature(state) != plan.signature:
-            with _laying_out:
+            with laying_out:
                 specs = [_sized(node, value) for node, value in zip(self._inputs, values, strict=True)]
                 plan = Plan(self, specs, state, library)
             unique_names(plan.variables)
@@ -150,7 +150,7 @@ class Program:
 
     def plan(self, *inputs: Any, state: Mapping[str, Any] | None = None) -> Plan:
         """The layout for these inputs, or for what the Variables declare; for executors, tools and tests."""
-        with _laying_out:
+        with laying_out:
             if inputs:
                 return self._plan(self._bound(inputs, {}), state or {})
             if self._plans and not all(node._spec for node in self._inputs):
@@ -192,7 +192,8 @@ class Plan:
         self.roots = [*outputs, *updated.values()]
         self.layout: Layout = Builder(self.leaves, self.roots, library).build()
         self.signature = self.state_signature(state)
-        self._run = plain(self.layout)
+        # From the values of the leaves to the outputs, then the new values of what is updated.
+        self.run = executable(self.layout, library)
         del self._lowering, self._state
 
     def _input(self, node: Node, spec: Spec) -> Node:
@@ -242,12 +243,6 @@ class Plan:
     def state_signature(self, state: Mapping[str, Any]) -> Any:
         """Rank and dtype of what ``state`` holds for the Variables of this layout."""
         return tuple(signature_of(state[name]) for name in self.names if name in state)
-
-    def run(self, values: list[Any]) -> list[Any]:
-        """The outputs, then the new values of what is updated."""
-        if self.library is not np:
-            values = [self.library.asarray(v) if type(v) is np.ndarray else v for v in values]
-        return self._run(values)
 
 
 def first_value(variable: Variable, plan: Plan, seed: int) -> Any:

@@ -1,0 +1,23 @@
+"""Every installed op by name, as ``ourdl_core.ops`` has them: ``from ourdl.ops import Mul``, ``ops["acme::Snake-v2"]``."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from ourdl_core import ops
+
+
+class OpsModule(ModuleType):
+    """This module, with the ops as its attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)
+
+    def __getitem__(self, reference: str) -> Any:
+        return ops[reference]
+
+    def __dir__(self) -> list[str]:
+        return dir(ops)
+
+
+sys.modules[__name__].__class__ = OpsModule
