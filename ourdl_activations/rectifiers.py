@@ -1,6 +1,6 @@
 """Activations that treat negative numbers and positive ones differently."""
 
-from ourdl_core import Composite, Elementwise, InitializerName, Parameter, namespace, ops
+from ourdl_core import Composite, Elementwise, Parameter, namespace, ops
 
 
 class Step(Elementwise):
@@ -53,18 +53,19 @@ class LeakyRelu(Elementwise):
 class PRelu(Composite):
     """``x`` where ``x > 0``, else ``slope * x``; the gradient at 0 is ``slope`` (He et al., 2015).
 
-    ``slope`` broadcasts against ``x``. When not given it is a parameter that begins at 0.25: one number, or with
-    ``per_feature`` one for each feature (the last axis).
+    ``slope`` broadcasts against ``x``. When not given it is a parameter that begins at ``initial_slope``: one number, or
+    with ``per_feature`` one for each feature (the last axis).
     """
 
     per_feature: bool = False
-    slope_init: InitializerName = {"name": "Constant", "value": 0.25}  # noqa: RUF012 (converted to a record)
+    initial_slope: float = 0.25
 
     def body(
         self,
         x,
         slope=Parameter(
-            shape=lambda self, x: x.shape[-1:] if self.per_feature else (), init=lambda self: self.slope_init
+            shape=lambda self, x: x.shape[-1:] if self.per_feature else (),
+            init=lambda self: {"name": "Constant", "value": self.initial_slope},
         ),
     ):
         # An infinite x > 0 must not meet the 0 that the gradient of the slope is there.

@@ -8,16 +8,20 @@ class Normalised(Op):
 
     axis: int = -1
 
+    def _check_axis(self, x):
+        ndim = getattr(x, "ndim", 0)
+        if not -ndim <= self.axis < ndim:
+            raise ValueError(f"{type(self).__name__}: axis {self.axis} is out of range for {ndim} dimensions")
+
     def _shifted(self, x):
         """``x - max(x)`` along the axis; of an axis of size 0, nothing."""
-        xp = namespace(x)
-        return x if x.shape[self.axis] == 0 else x - xp.max(x, axis=self.axis, keepdims=True)
+        self._check_axis(x)
+        return x if x.shape[self.axis] == 0 else x - namespace(x).max(x, axis=self.axis, keepdims=True)
 
     def infer(self, x):
-        if not -x.ndim <= self.axis < x.ndim:
-            raise ValueError(f"{type(self).__name__}: axis {self.axis} is out of range for {x}")
-        if x.number or x.dtype.kind != "f":
-            raise TypeError(f"{type(self).__name__}: x must be a floating array, found {x}")
+        self._check_axis(x)
+        if x.dtype.kind != "f":
+            raise TypeError(f"{type(self).__name__}: x must be floating, found {x}")
         return Spec(x.shape, x.dtype)
 
 

@@ -6,11 +6,13 @@ from ourdl_core.errors import OpError
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
+from ourdl_core.hooks import hooks
 from ourdl_core.initializers import Initializer, InitializerName
 from ourdl_core.node import Node, Variable
 from ourdl_core.op import Composite, Elementwise, Op
 from ourdl_core.ops import ops, registry
 from ourdl_core.program import Program
+from ourdl_core.protocol import NodeProtocol
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, Parameter, ShapeOnly, State
 from ourdl_core.serial import GraphError
@@ -26,6 +28,7 @@ __all__ = [
     "InitializerName",
     "Key",
     "Node",
+    "NodeProtocol",
     "Op",
     "OpError",
     "Parameter",
@@ -38,6 +41,7 @@ __all__ = [
     "Variable",
     "dtype_in",
     "grad",
+    "hooks",
     "namespace",
     "ops",
     "placeholders",

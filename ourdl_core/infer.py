@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _PROBES = (3, 5)
 
 
+class UndeclaredError(TypeError):
+    """The rank and dtype of a Variable are needed and nothing says them."""
+
+
 def spec_of_node(node: Node) -> Any:
     """The spec of ``node`` (a tuple of them for several outputs), inferred from what its Variables declare."""
     if node._spec is None:
@@ -57,7 +61,7 @@ def _spec_of_variable(variable: Variable) -> Spec:
     rule = variable._rule if scope is None else scope.rules.get(variable, variable._rule)
     if rule is not None:
         return spec_of_made(rule, {name: spec_of_node(node) for name, node in rule[2].items()})
-    raise TypeError(
+    raise UndeclaredError(
         f"the rank and dtype of {variable.describe()} are not known yet: declare them, "
         "as Variable(shape=(None, 3), dtype='float32'), or give it a value"
     )
@@ -69,9 +73,14 @@ def spec_of_made(rule: Any, specs: dict[str, Any]) -> Spec:
     return Spec(made.shape_of(op, specs), made.dtype_of(specs))
 
 
-@lru_cache(maxsize=4096)
 def infer(op: Op, specs: tuple[Any, ...]) -> Any:
     """The output spec of ``op`` on inputs of ``specs``; a tuple of them for several outputs."""
+    return op.infer(*specs) if op.functions() else _infer_once(op, specs)
+
+
+@lru_cache(maxsize=4096)
+def _infer_once(op: Op, specs: tuple[Any, ...]) -> Any:
+    """Not for ops that hold a Function: the cache would keep its nodes alive."""
     return op.infer(*specs)
 
 

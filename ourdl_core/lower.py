@@ -7,7 +7,6 @@ from typing import Any
 
 from ourdl_core import context
 from ourdl_core.context import Label, Trace, tracing
-from ourdl_core.function import Function
 from ourdl_core.infer import as_node
 from ourdl_core.node import Constant, Node, Output, Variable, order_of
 from ourdl_core.op import Composite, Op
@@ -177,7 +176,7 @@ def run_body(op: Composite, parents: tuple[Any, ...], scope: Trace, mode: str) -
 
 def _in_mode(op: Any, mode: str) -> Any:
     """``op`` with the Functions among its attributes set to ``mode``."""
-    changed = {k: f.in_mode(mode) for k, f in op.__dict__.items() if type(f) is Function and f.mode != mode}
+    changed = {name: f.in_mode(mode) for name, f in op.functions().items() if f.mode != mode}
     return op.replace(**changed) if changed else op
 
 

@@ -97,6 +97,10 @@ class Op(Record):
     def _signature(cls) -> Any:
         return cls.compute
 
+    def functions(self) -> dict[str, Function]:
+        """The attributes that are Functions."""
+        return {name: value for name, value in self.__dict__.items() if type(value) is Function}
+
     @classmethod
     def shape_only_at(cls, position: int) -> bool:
         """Whether only shape and dtype of the input at ``position`` are used."""
@@ -194,11 +198,10 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
         inputs, keywords = _origin_words(op, inputs, keywords)
     if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and any(isinstance(p, Node) for p in inputs[0]):
         inputs = tuple(inputs[0])
-    functions = [f for f in op.__dict__.values() if type(f) is Function]
-    for function in functions:
-        inputs = (*inputs, *function.captured)
+    functions = op.functions()
     if functions:
-        op = op.replace(**{k: f.closed() for k, f in op.__dict__.items() if type(f) is Function})
+        inputs = (*inputs, *(node for function in functions.values() for node in function.captured))
+        op = op.replace(**{name: function.closed() for name, function in functions.items()})
     parents, missing = _bind(op, slots, inputs, keywords)
     scope = context.trace.get()
     node = make_node(op, (), name)

@@ -11,12 +11,12 @@ import numpy as np
 
 from ourdl_core.arrays import Spec, as_value, library_of, spec_of
 from ourdl_core.execute import executable
-from ourdl_core.infer import placeholder, spec_of_made, unknown
+from ourdl_core.infer import UndeclaredError, placeholder, spec_of_made, unknown
 from ourdl_core.initializers import initializer
 from ourdl_core.layout import Builder, Layout
 from ourdl_core.lower import MODES, Lowering
 from ourdl_core.naming import adopt, unique_names
-from ourdl_core.node import Node, Variable
+from ourdl_core.node import Node, Variable, order_of
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.keys import generator, make_key, next_key
 
@@ -55,7 +55,8 @@ class Program:
         self.outputs = outputs if isinstance(outputs, Node) else dict(outputs) if isinstance(outputs, Mapping) else list(outputs)
         self._outputs = _listed(self.outputs)
         self._updates = updates if callable(updates) else dict(updates or {})
-        given = {} if callable(self._updates) else self._updates
+        self._given_updates: dict[Variable, Node] = {} if callable(self._updates) else self._updates
+        given = self._given_updates
         for node in (*self._inputs, *self._outputs, *given, *given.values()):
             if not isinstance(node, Node):
                 raise TypeError(f"a Program is made of nodes, found {type(node).__name__} {node!r:.60}")
@@ -92,11 +93,26 @@ class Program:
         Example ``inputs`` are needed where sizes of parameters follow from inputs that do not declare them.
         """
         given = self._bound(inputs, named) if inputs or named else None
-        specs = [_declared(node) for node in self._inputs] if given is None else [spec_of(value) for value in given]
+        try:
+            specs = [_declared(node) for node in self._inputs] if given is None else [spec_of(value) for value in given]
+        except UndeclaredError:
+            held = self._held()
+            if held is None:
+                raise
+            return held
         with laying_out:
             plan = Plan(self, specs, {}, np, exact=True)
         unique_names(plan.variables)
         return {str(variable.name): first_value(variable, plan, seed) for variable in plan.variables}
+
+    def _held(self) -> State | None:
+        """The state, where it is no more than the values that Variables hold, so that no shape is needed to make it."""
+        order = order_of([*self._outputs, *self._given_updates.values()])
+        variables = [v for v in order if isinstance(v, Variable) and v not in self._inputs]
+        if callable(self._updates) or any(v._value is None for v in variables):
+            return None
+        unique_names(variables)
+        return {str(v.name): v._value for v in variables}
 
     def store(self, state: Mapping[str, Any]) -> None:
         """Give the Variables of this Program the values that they have in ``state``."""
@@ -283,7 +299,7 @@ def _stored(state: Mapping[str, Any], name: str) -> Any:
     try:
         return state[name]
     except KeyError:
-        raise LookupError(f"the state has no '{name}': begin with state = program.init(seed=0)") from None
+        raise LookupError(f"the state has no '{name}': begin with state = program.init(seed=0), with example inputs if they declare no shape") from None
 
 
 def _accepted(node: Node, value: Any) -> Any:

@@ -29,7 +29,7 @@ class Run:
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = all(node.op.num_outputs is None for node in self.nodes)
         self.mode = "training"
-        self.stamp = -1
+        self.stamp = self.forwarded = -1
         self._programs: dict[str, Program] = {}
         self._plans: dict[Any, Plan] = {}
         self._backward: dict[Any, Any] = {}
@@ -41,7 +41,7 @@ class Run:
 
     def forward(self, mode: str) -> Any:
         """Make this the result of its ancestors; compute what is stale."""
-        if self.stamp != clock.now or mode != self.mode or self.result._by is not self:
+        if self.forwarded != clock.now or mode != self.mode or self.result._by is not self:
             self.mode = mode
             plan, kinds, leaves = self._plan()
             values = plan.run(leaves)
@@ -50,7 +50,7 @@ class Run:
             self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
-            self.stamp = clock.now
+            self.stamp = self.forwarded = clock.now
         else:
             for node in self.nodes:
                 node._by = self
@@ -140,7 +140,7 @@ class Run:
         for variable in self._leaves.get(self.mode, self.variables):
             variable._grad = variable._result = None
         self._snapshot = self._found = None
-        self.stamp = -1
+        self.stamp = self.forwarded = -1
 
     # ---- gradients ----------------------------------------------------------------------------------------------------
 

@@ -1,23 +1,93 @@
-"""Losses that compare classes."""
+"""Losses that compare classes and distributions. Inputs: ``prediction``, ``label``."""
 
-from typing import Literal
+from typing import Annotated
 
-from ourdl_core import Composite, ops
-
-
-def reduce(x, reduction):
-    """The mean or the sum over all elements, or ``x`` itself."""
-    return ops.Mean(x) if reduction == "mean" else ops.Sum(x) if reduction == "sum" else x
+from ourdl_core import Range, ops
+from ourdl_losses.loss import Loss, weighted, x_log1p_y, x_log_y
 
 
-class SoftmaxCrossEntropy(Composite):
-    """``logsumexp(logits) - logits[label]`` over the last axis: the cross-entropy of ``softmax(logits)`` with the labels.
+class BinaryCrossEntropy(Loss):
+    """``-(label * log(p) + (1 - label) * log(1 - p))`` with ``p = prediction``, a probability.
 
-    ``logits``: floating, classes along the last axis. ``labels``: class indices of one dimension less.
+    With ``from_logits`` ``p = Sigmoid(prediction)``: right for any prediction and to be preferred. A probability of 0
+    for what happens costs inf; 0 * log(0) is 0. ``label``: 0, 1 or between them.
     """
 
-    reduction: Literal["mean", "sum", "none"] = "mean"
+    from_logits: bool = False
 
-    def body(self, logits, labels):
-        picked = ops.TakeAlongAxis(logits, ops.Unsqueeze(labels, axis=-1), axis=-1)
-        return reduce(ops.LogSumExp(logits, axis=-1) - ops.Squeeze(picked, axis=-1), self.reduction)
+    def body(self, prediction, label):
+        label = self._fitting(prediction, label)
+        if self.from_logits:
+            return self._reduced(label * ops.Softplus(-prediction) + (1.0 - label) * ops.Softplus(prediction))
+        return self._reduced(-(x_log_y(label, prediction) + x_log1p_y(1.0 - label, -prediction)))
+
+
+class NLL(Loss):
+    """``-prediction[label]``, where ``prediction`` holds log-probabilities, classes along the last axis.
+
+    ``label``: class indices, of one dimension less. An index that is no class is an IndexError.
+    """
+
+    def body(self, prediction, label):
+        return self._reduced(-picked(self, prediction, label))
+
+
+class SoftmaxCrossEntropy(Loss):
+    """``-sum(label * log(Softmax(prediction)))`` over the last axis; ``prediction`` holds scores (logits).
+
+    ``label``: class indices (integers, of one dimension less; one that is no class is an IndexError), or probabilities
+    (floating, of as many dimensions). ``label_smoothing`` ``e`` puts ``(1 - e) * label + e / classes`` in their place
+    (Szegedy et al., 2016).
+    """
+
+    label_smoothing: Annotated[float, Range(low=0, high=1)] = 0.0
+
+    def body(self, prediction, label):
+        logs = ops.LogSoftmax(prediction)
+        if label.dtype.kind in "iu":
+            terms = picked(self, logs, label)
+        else:
+            terms = ops.Sum(weighted(self._distribution(prediction, label), logs), axis=-1)
+        if self.label_smoothing:
+            terms = (1.0 - self.label_smoothing) * terms + self.label_smoothing * ops.Mean(logs, axis=-1)
+        return self._reduced(-terms)
+
+    def _distribution(self, prediction, label):
+        if label.dtype.kind != "f" or label.ndim != prediction.ndim:
+            raise ValueError(
+                f"SoftmaxCrossEntropy: label must be class indices (integers, {prediction.ndim - 1} dimensions) or "
+                f"probabilities (floating, {prediction.ndim} dimensions), found {label.spec}"
+            )
+        return ops.SameShape(label, prediction)
+
+
+class KLDivergence(Loss):
+    """``sum(label * log(label / prediction))`` over the last axis, of two distributions; 0 * log(0) is 0.
+
+    With ``from_logits`` ``prediction`` stands for ``Softmax(prediction)``, which cannot be 0 where ``label`` is not.
+    """
+
+    from_logits: bool = False
+
+    def body(self, prediction, label):
+        label = self._fitting(prediction, label)
+        cross = weighted(label, ops.LogSoftmax(prediction)) if self.from_logits else x_log_y(label, prediction)
+        return self._reduced(ops.Sum(x_log_y(label, label) - cross, axis=-1))
+
+
+class Hinge(Loss):
+    """``max(0, 1 - label * prediction)``, ``label`` -1 or 1; the gradient is 0 where ``label * prediction`` is 1."""
+
+    def body(self, prediction, label):
+        return self._reduced(ops.Relu(1.0 - self._fitting(prediction, label) * prediction))
+
+
+def picked(loss, values, label):
+    """``values[..., label]``: the value of each label's class."""
+    if label.dtype.kind not in "iu" or label.ndim != values.ndim - 1 or label.spec.number:
+        raise ValueError(
+            f"{type(loss).__name__}: label must be class indices, an array of integers of {values.ndim - 1} dimensions "
+            f"beside a prediction of {values.ndim}, found {label.spec}"
+        )
+    label = ops.SameShape(label, ops.Sum(values, axis=-1))
+    return ops.Squeeze(ops.TakeAlongAxis(values, ops.Unsqueeze(label, axis=-1), axis=-1), axis=-1)

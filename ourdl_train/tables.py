@@ -1,0 +1,159 @@
+"""Tables of data: CSV (also gzipped) and NPZ files as named columns. Nothing in them can run code."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ourdl_core.errors import did_you_mean
+
+SUFFIXES = (".csv", ".csv.gz", ".npz")
+
+
+class DataError(ValueError):
+    """A file of data, or arrays that were given, are not what the graph needs; the message says where."""
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file, by the end of its name."""
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES):
+        raise DataError(f"{path}: data is read from {', '.join(SUFFIXES)} files")
+    try:
+        return _read_npz(path) if name.endswith(".npz") else _read_csv(path, name.endswith(".gz"))
+    except FileNotFoundError:
+        raise DataError(_missing(path)) from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a directory, not a file") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: the file is damaged or not what its name says: {error}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def _missing(path: Path) -> str:
+    beside = [each.name for each in path.parent.iterdir() if each.is_file()] if path.parent.is_dir() else []
+    advice = did_you_mean(path.name, beside) or "[data] file is relative to the model file."
+    return f"{path}: no such file. {advice}"
+
+
+class Table:
+    """Columns of equal length by name: text of a CSV file (with the line of each row), or arrays of an NPZ file."""
+
+    def __init__(self, path: Path, columns: dict[str, Any], lines: list[int] | None) -> None:
+        self.path = path
+        self.columns = columns
+        self.lines = lines
+
+    def place(self, row: int, column: str) -> str:
+        """Where a value stands, as a person finds it in the file."""
+        where = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        return f"{self.path}: {where}, column '{column}'"
+
+    def numbers(self, column: str) -> np.ndarray[Any, Any]:
+        """A column as numbers; DataError that names the line for text, a missing value, NaN or infinity."""
+        values = self.columns[column]
+        if self.lines is None:
+            array = values
+        else:
+            try:
+                array = np.array(values, dtype=np.float64)
+            except ValueError:
+                array = np.array([self._number(text, row, column) for row, text in enumerate(values)])
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}, which nothing can be learned from")
+        return array
+
+    def _number(self, text: str, row: int, column: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            found = f"found the text {text[:40]!r}" if text.strip() else "the value is missing"
+            raise DataError(f"{self.place(row, column)}: expected a number, {found}") from None
+
+
+def _first_bad(array: np.ndarray[Any, Any]) -> str:
+    value = array[~np.isfinite(array)].ravel()[0]
+    return "not a number (NaN)" if np.isnan(value) else "infinite"
+
+
+def _read_csv(path: Path, zipped: bool) -> Table:
+    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        text = file.read().decode("utf-8-sig")
+    rows = _rows(path, text)
+    try:
+        _, header = next(rows)
+    except StopIteration:
+        raise DataError(f"{path}: the file is empty") from None
+    header = [name.strip() for name in header]
+    _check_header(path, header)
+    lines, cells = [], []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise DataError(f"{path}: line {line} has {len(row)} values, the header names {len(header)} columns")
+        lines.append(line)
+        cells.append(row)
+    if not cells:
+        raise DataError(f"{path}: there is a header and no row of data")
+    return Table(path, dict(zip(header, zip(*cells, strict=True), strict=True)), lines)
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+        if row:
+            yield reader.line_num, row
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        raise DataError(f"{path}: values must be separated by commas; the first line has none")
+    if all(_is_number(name) for name in header):
+        raise DataError(f"{path}: the first line must name the columns; found numbers")
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(f"{path}: the first line names the column '{name}' twice")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_npz(path: Path) -> Table:
+    columns = {}
+    with path.open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path}: holds one array (NPY), not named ones: save it with numpy.savez")
+            for name in archive.files:
+                columns[name] = archive[name]
+        except DataError:
+            raise
+        except ValueError as error:
+            raise DataError(f"{path}: cannot be read: {error}") from None
+    for name, array in columns.items():
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{path}: the array '{name}' is {array.dtype}, not numbers")
+    return Table(path, columns, None)
