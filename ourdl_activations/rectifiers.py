@@ -53,8 +53,8 @@ class LeakyRelu(Elementwise):
 class PRelu(Composite):
     """``x`` where ``x > 0``, else ``slope * x``; the gradient at 0 is ``slope`` (He et al., 2015).
 
-    ``slope`` broadcasts against ``x``. When not given it is a parameter that begins at ``initial_slope``: one number, or
-    with ``per_feature`` one for each feature (the last axis).
+    ``slope`` broadcasts against ``x``. When not given it is a parameter that begins at ``initial_slope``: one number,
+    or with ``per_feature`` one for each feature (the last axis).
     """
 
     per_feature: bool = False

@@ -2,7 +2,7 @@
 
 from ourdl_core.arrays import Spec, dtype_in, namespace
 from ourdl_core.attributes import DType, Range
-from ourdl_core.errors import OpError
+from ourdl_core.errors import GraphError, OpError
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
@@ -15,7 +15,6 @@ from ourdl_core.program import Program
 from ourdl_core.protocol import NodeProtocol
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, Parameter, ShapeOnly, State
-from ourdl_core.serial import GraphError
 
 __all__ = [
     "Composite",

@@ -41,6 +41,14 @@ class OpWarning(UserWarning):
     """Something in a package's metadata or in an ``OURDL_*`` variable was ignored."""
 
 
+class GraphError(ValueError):
+    """A tree does not describe a graph. ``problems`` holds every mistake as (path, message), path such as ``nodes.h.op``."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {message}" for path, message in problems))
+
+
 def suggest(word: str, names: Iterable[str]) -> list[str]:
     """Return up to three of ``names`` that are spelled like ``word``, whatever their case."""
     import difflib  # only ever needed on the way to an error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -111,6 +110,8 @@ class Graph:
 
     def init_params(self) -> None:
         """Give every trainable Variable a value from the uniform distribution over ±0.5 (Python's ``random``)."""
+        import random
+
         for node in self.nodes:
             if isinstance(node, Variable) and node.trainable:
                 node.set_value(random.uniform(-0.5, 0.5))

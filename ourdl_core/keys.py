@@ -6,7 +6,6 @@ is nothing to lose when training is resumed, and adding a node changes no other 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ import numpy as np
 
 def words(seed: int, name: str) -> tuple[int, int]:
     """Two 32-bit words that depend on ``seed`` and ``name`` (SHA-256)."""
+    import hashlib  # 3 ms, needed only where something is drawn
+
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 

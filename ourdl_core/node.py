@@ -492,16 +492,20 @@ def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:
 def order_of(outputs: Iterable[Node], stop: Any = ()) -> list[Node]:
     """Every ancestor of ``outputs`` and themselves, parents first, each once; not beyond the nodes in ``stop``."""
     order: list[Node] = []
-    seen: set[int] = set()
+    entered: set[Node | None] = {None}
+    left: set[Node] = set()
+    stack: list[Node] = []
     for output in outputs:
-        stack: list[tuple[Node, bool]] = [(output, False)]
+        stack.append(output)
         while stack:
-            node, done = stack.pop()
-            if done:
-                order.append(node)
-            elif id(node) not in seen:
-                seen.add(id(node))
-                stack.append((node, True))
-                if node not in stop:
-                    stack.extend((p, False) for p in reversed(node.parents) if p is not None and id(p) not in seen)
+            node = stack[-1]
+            if node not in entered:
+                entered.add(node)
+                if node.parents and node not in stop:
+                    stack.extend([parent for parent in reversed(node.parents) if parent not in entered])  # type: ignore[misc]
+            else:
+                stack.pop()
+                if node not in left:
+                    left.add(node)
+                    order.append(node)
     return order

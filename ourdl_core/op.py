@@ -38,6 +38,7 @@ class Op(Record):
     # The output may share memory with an input (a view); every other op returns memory of its own.
     view: ClassVar[bool] = False
     _slots: ClassVar[tuple[Slot, ...] | None] = None
+    _shape_only: ClassVar[tuple[bool, ...] | None] = None
     _plain: ClassVar[Any] = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -99,13 +100,16 @@ class Op(Record):
 
     def functions(self) -> dict[str, Function]:
         """The attributes that are Functions."""
-        return {name: value for name, value in self.__dict__.items() if type(value) is Function}
+        values = self.__dict__
+        return {name: value for name, value in values.items() if type(value) is Function} if values else values
 
     @classmethod
     def shape_only_at(cls, position: int) -> bool:
         """Whether only shape and dtype of the input at ``position`` are used."""
-        slots = cls.slots()
-        return bool(slots) and slots[min(position, len(slots) - 1)].shape_only
+        flags = cls.__dict__.get("_shape_only")
+        if flags is None:
+            flags = cls._shape_only = tuple(slot.shape_only for slot in cls.slots())
+        return bool(flags) and flags[min(position, len(flags) - 1)]
 
     def compute(self, *inputs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no compute(self, ...): write one, or derive from Composite")

@@ -247,11 +247,20 @@ class Plan:
             return self._found(variable._value)
         rule = self._rule(variable)
         if rule is not None:
-            nodes = self._lowering.lower(rule[2].values())
-            return spec_of_made(rule, {slot: node.spec for slot, node in zip(rule[2], nodes, strict=True)})
+            beside = {} if rule[0].fixed else rule[2]
+            return spec_of_made(rule, {slot: self._spec_beside(node) for slot, node in beside.items()})
         if variable._spec is not None and (variable.made is not None or variable.trainable):
             return variable._spec  # type: ignore[no-any-return]
         raise ValueError(_without_value(variable))
+
+    def _spec_beside(self, node: Node) -> Spec:
+        """The spec of an input of the op that makes a Variable; it need not be part of this Program."""
+        if node not in self._lowering.lowered:
+            try:
+                return node.spec
+            except UndeclaredError:
+                return self._lowering.lower([node])[0].spec
+        return self._lowering.lowered[node].spec  # type: ignore[no-any-return]
 
     def _found(self, value: Any) -> Spec:
         return spec_of(value) if self._exact else spec_of(value).unsized()

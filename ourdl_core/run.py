@@ -113,12 +113,12 @@ class Run:
                 raise ValueError(f"{variable.describe()} has no value: give it one with set_value()")
         program = self._program()
         with laying_out:
-            plan = Plan(program, [], {}, library_of([v._value for v in self.variables]), exact=True)
-            for variable in plan.variables:
-                if variable._value is None:
-                    variable._value = first_value(variable, plan, seed=0)
-            leaves = [variable._value for variable in plan.variables]
-            plan = Plan(program, [], {}, library_of(leaves))
+            plan = Plan(program, [], {}, library_of([v._value for v in self.variables]))
+            if any(variable._value is None for variable in plan.variables):
+                exact = Plan(program, [], {}, plan.library, exact=True)
+                for variable in exact.variables:
+                    variable._value = first_value(variable, exact, seed=0)
+                plan = Plan(program, [], {}, plan.library)
         self._leaves[self.mode] = plan.variables
         leaves = [variable._value for variable in plan.variables]
         # Of Python numbers alone the types say everything, and are compared faster.

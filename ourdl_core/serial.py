@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.attributes import REQUIRED
-from ourdl_core.errors import OpError, did_you_mean
+from ourdl_core.errors import GraphError, OpError, did_you_mean
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
 from ourdl_core.initializers import Initializer, initializer
@@ -24,14 +24,6 @@ from ourdl_core.record import Record
 
 FORMAT = 1
 SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
-
-
-class GraphError(ValueError):
-    """A tree does not describe a graph. ``problems`` holds every mistake as (path, message), path such as ``nodes.h.op``."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(f"{path}: {message}" for path, message in problems))
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------------
@@ -147,7 +139,7 @@ class _Writer:
         inner.functions, inner.constants = self.functions, self.constants
         for position, node in enumerate(function.inputs, start=1):
             inner.names[node] = f"input_{position}"
-            inner.inputs[f"input_{position}"] = _variable(node) if isinstance(node, Variable) else {}
+            inner.inputs[f"input_{position}"] = _declaration(node)
         for node in function.nodes():
             if node.op is not None:
                 inner.names[node] = f"node_{len(inner.nodes) + 1}"
@@ -167,12 +159,16 @@ def _plugin(record: Record) -> Any:
     return {"name": name, **changed} if changed else name
 
 
+def _declaration(node: Node) -> dict[str, Any]:
+    """Shape and dtype, where declared; sizes that vary get names."""
+    spec = node._spec if isinstance(node, Variable) else None
+    if spec is None or spec.number:
+        return {}
+    return {"shape": [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)], "dtype": spec.dtype.name}
+
+
 def _variable(node: Variable) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    spec = node._spec
-    if spec is not None and not spec.number:
-        row.update(shape=[None if n is None else n for n in spec.shape], dtype=spec.dtype.name)
-        row["shape"] = [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)]
+    row = _declaration(node)
     if node.made is not None and node.made.init is not None:
         row["init"] = _plugin(initializer(node.made.init))
     elif node.trained and node._value is not None:

@@ -32,6 +32,11 @@ class Made:
     dtype: str | None = None
     kind = "made"
 
+    @property
+    def fixed(self) -> bool:
+        """Whether shape and dtype follow from nothing."""
+        return not callable(self.shape) and self.dtype is not None
+
     def shape_of(self, record: Any, specs: dict[str, Any]) -> tuple[int | None, ...]:
         """The shape for inputs of these specs; sizes that are not known yet are ``None``."""
         if not callable(self.shape):

@@ -9,8 +9,8 @@ from ourdl_losses.loss import Loss
 class ValueLoss(Loss):
     """``|label - prediction|``; the gradient is 0 where they are equal.
 
-    The loss of the teaching framework: the label comes first, and the terms are not reduced unless ``reduction`` says so.
-    AbsoluteError is the same with the defaults of the other losses.
+    The loss of the teaching framework: the label comes first, and the terms are not reduced unless ``reduction`` says
+    so. AbsoluteError is the same with the inputs and the default of the other losses.
     """
 
     reduction: Literal["mean", "sum", "none"] = "none"
@@ -34,7 +34,7 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """``d² / 2`` where ``d = |prediction - label|`` is at most ``delta``, else ``delta * (d - delta / 2)`` (Huber, 1964)."""
+    """``d² / 2`` for ``d = |prediction - label|`` up to ``delta``, else ``delta * (d - delta / 2)`` (Huber, 1964)."""
 
     delta: Annotated[float, Range(low=0, open_low=True)] = 1.0
 
@@ -46,7 +46,7 @@ class Huber(Loss):
 
 
 class CosineDistance(Loss):
-    """``1 - prediction · label / (|prediction| |label|)`` along ``axis``; 1, with gradient 0, where either is all zero."""
+    """``1 - p · l / (|p| |l|)``, prediction and label along ``axis``; 1, with gradient 0, where either is all zero."""
 
     axis: int = -1
 

@@ -6,7 +6,7 @@ from ourdl_core import Composite, InitializerName, Parameter, Range
 
 
 class Dense(Composite):
-    """``x @ weight + bias``: ``x`` is [..., features], ``weight`` [features, units], ``bias`` [units] (``None``: no bias)."""
+    """``x @ weight + bias``: ``x`` [..., features], ``weight`` [features, units], ``bias`` [units], or None."""
 
     units: Annotated[int, Range(low=1)]
     weight_init: InitializerName = "GlorotUniform"

@@ -9,7 +9,7 @@ class Dropout(Composite):
     """In training each element is 0 with probability ``rate``, else ``x / (1 - rate)``; in inference ``x`` itself.
 
     What is dropped depends on (seed, name, step): the gradient drops what the value drops, and every run of a training
-    Program drops anew (Srivastava et al., 2014). In the body of a Scan it is the same for every element of the sequence.
+    Program drops anew (Srivastava et al., 2014). In the body of a Scan it is the same for all elements of the sequence.
     """
 
     rate: Annotated[float, Range(low=0, high=1, open_high=True)] = 0.5
@@ -25,9 +25,9 @@ class Dropout(Composite):
 class BatchNormalization(Composite):
     """``(x - mean) / sqrt(variance + epsilon) * scale + bias`` for each feature, features along ``axis``.
 
-    In training mean and variance are those of the batch (over all other axes), and the running ones move towards them by
-    ``1 - momentum`` (the variance with Bessel's correction is not used: it is the mean squared deviation); a batch of
-    size 0 leaves them alone. In inference they are the running ones (Ioffe and Szegedy, 2015).
+    In training mean and variance are those of the batch (over all other axes), and the running ones move towards them
+    by ``1 - momentum`` (the variance is the mean squared deviation, without Bessel's correction); a batch of size 0
+    leaves them alone. In inference they are the running ones (Ioffe and Szegedy, 2015).
     """
 
     axis: int = -1

@@ -2,17 +2,23 @@
 
 from typing import Annotated
 
-from ourdl_core import Function, Op, Range, Spec, dtype_in, grad, namespace, ops, placeholders, pullback
+from ourdl_core import Function, Op, Range, Spec, namespace, ops, placeholders, pullback
 
 
 class Scan(Op):
     """``body`` run once for each element of the sequences (their first axis), carrying values along.
 
     Inputs: ``carries`` first values, then ``sequences`` arrays, then what the body uses from outside, the same in every
-    run. ``body`` is a Function of (carries, elements, outside values) that returns the new carries, then what is
-    stacked. Outputs: the last carries, then the stacked arrays. ``reverse`` begins with the last element.
+    run; what the body captures is added to them. ``body`` is a Function of (carries, elements, outside values) that
+    returns the new carries, each of the shape and dtype of the old one, then what is stacked. Outputs: the last
+    carries, then the stacked arrays. ``reverse`` begins with the last element; what is stacked keeps the order of the
+    sequences.
+
+    A Dropout in the body has one key for the whole sequence, so it drops the same places at every element. Memory: the
+    gradient keeps the carries of every step and computes the rest of a step again.
     """
 
+    view = True
     body: Function
     carries: Annotated[int, Range(low=0)] = 1
     sequences: Annotated[int, Range(low=1)] = 1
@@ -25,73 +31,122 @@ class Scan(Op):
     def check(self):
         if len(self.body.outputs) < self.carries:
             raise ValueError(f"Scan: the body returns {len(self.body.outputs)} values for {self.carries} carries")
+        if len(self.body.inputs) < self.carries + self.sequences:
+            raise ValueError(
+                f"Scan: the body has {len(self.body.inputs)} inputs for {self.carries} carries "
+                f"and {self.sequences} sequences"
+            )
 
-    def _parts(self, inputs):
+    def _parts(self, values):
+        """Values in the order of the inputs, as carries, sequences and outside values."""
         first, second = self.carries, self.carries + self.sequences
-        return inputs[:first], inputs[first:second], inputs[second:]
+        return values[:first], values[first:second], values[second:]
 
     def compute(self, *inputs):
+        xp = namespace(*inputs)
         carries, sequences, outside = self._parts(inputs)
-        length = sequences[0].shape[0]
-        if any(s.shape[0] != length for s in sequences):
-            raise ValueError(f"Scan: the sequences have different lengths: {[s.shape[0] for s in sequences]}")
+        length = _common_length([each.shape[0] for each in sequences])
         rows = []
         for i in range(length - 1, -1, -1) if self.reverse else range(length):
-            found = self.body(*carries, *(s[i, ...] for s in sequences), *outside)
+            found = self.body(*carries, *(each[i, ...] for each in sequences), *outside)
+            if not rows:
+                _check_carries(carries, found)
             carries = found[: self.carries]
             rows.append(found[self.carries :])
         if self.reverse:
             rows.reverse()
-        xp = namespace(*inputs)
-        if rows:
-            stacked = tuple(xp.stack([xp.asarray(each) for each in column]) for column in zip(*rows, strict=True))
-        else:
-            specs = self.infer(*(Spec(tuple(v.shape), v.dtype) if hasattr(v, "shape") else v for v in inputs))
-            stacked = tuple(xp.zeros(s.shape, dtype=dtype_in(xp, s.dtype)) for s in specs[self.carries :])
-        return *(xp.asarray(c) for c in carries), *stacked
+        if not rows:
+            return *carries, *self._nothing(xp, inputs)
+        return *carries, *(xp.stack([xp.asarray(each) for each in column]) for column in zip(*rows, strict=True))
+
+    def _nothing(self, xp, inputs):
+        """What is stacked over no elements: size 0, of the shape and dtype that the body gives for zeros."""
+        carries, sequences, outside = self._parts(inputs)
+        elements = [xp.zeros(each.shape[1:], dtype=each.dtype) for each in sequences]
+        found = self.body(*carries, *elements, *outside)
+        _check_carries(carries, found)
+        rows = [xp.asarray(each) for each in found[self.carries :]]
+        return [xp.zeros((0, *row.shape), dtype=row.dtype) for row in rows]
 
     def vjp(self, g, y, *inputs):
-        """Run forward again keeping every carry, then the gradient of one step backwards over the sequence."""
-        carries, sequences, outside = self._parts(inputs)
-        inner = placeholders([*carries, *(_element(s) for s in sequences), *outside])
-        before, element, rest = self._parts(inner)
-        outputs = self.body(*inner)
-        history = Function(inner, [*outputs[: self.carries], *(ops.Identity(b) for b in before)])
+        """Forward again, keeping the carries before each step, then the gradient of one step backwards."""
+        inner = placeholders(self._inner_specs([each.spec for each in inputs]))
+        before, _, _ = self._parts(inner)
+        after = self.body(*inner)[: self.carries]
+        history = Function(inner, [*after, *(ops.Identity(each) for each in before)])
         again = self.replace(body=history)(*inputs)
-        return self._backward(g, y, inputs, inner, outputs, tuple(again.outputs)[self.carries :])
+        return self._backward(g, inputs, inner, tuple(again.outputs)[self.carries :])
 
-    def _backward(self, g, y, inputs, inner, outputs, kept):
-        carries, sequences, outside = self._parts(inputs)
-        before, element, rest = self._parts(inner)
-        g_after = placeholders(carries)
-        g_stacked = placeholders([_element(each) for each in y[self.carries :]])
-        sums = placeholders(outside)
-        wanted = [*before, *element, *rest]
-        found = pullback(outputs, wanted, [*g_after, *g_stacked])
-        found = [ops.ZerosLike(p) if f is None else f for f, p in zip(found, wanted, strict=True)]
-        n, m = len(before), len(before) + len(element)
+    def _backward(self, g, inputs, inner, kept):
+        """The gradients by a Scan the other way: carried are those of the carries, and the sums of those of outside."""
+        carries, elements, fixed = ([p for p in part if p.spec.floating] for part in self._parts(inner))
+        outputs = self.body(*inner)
+        flows = [k for k, output in enumerate(outputs) if output.spec.floating]
+        ends, rows = ([k for k in flows if (k < self.carries) == end] for end in (True, False))
+        seeds = dict(zip(flows, placeholders([outputs[k] for k in flows]), strict=True))
+        wanted = [*carries, *elements, *fixed]
+        found = dict(zip(wanted, pullback([outputs[k] for k in flows], wanted, list(seeds.values())), strict=True))
+        found = {p: ops.ZerosLike(p) if d is None else d for p, d in found.items()}
+        sums = placeholders(fixed)
+        before, element, outside = self._parts(inner)
         step = Function(
-            [*g_after, *sums, *before, *element, *g_stacked, *rest],
-            [*found[:n], *(s + f for s, f in zip(sums, found[m:], strict=True)), *found[n:m]],
+            [*(seeds[k] for k in ends), *sums, *before, *element, *(seeds[k] for k in rows), *outside],
+            [*(found[p] for p in carries), *(s + found[p] for s, p in zip(sums, fixed, strict=True))]
+            + [found[p] for p in elements],
         )
+        _, sequences, given = self._parts(inputs)
+        place = dict(zip(inner, inputs, strict=True))
         back = Scan(
-            *g[: self.carries], *(ops.ZerosLike(o) for o in outside), *kept, *sequences, *g[self.carries :], *outside,
-            body=step, carries=n + len(rest), sequences=n + len(element) + len(g_stacked), reverse=not self.reverse,
+            *(g[k] for k in ends),
+            *(ops.ZerosLike(place[p]) for p in fixed),
+            *kept,
+            *sequences,
+            *(g[k] for k in rows),
+            *given,
+            body=step,
+            carries=len(ends) + len(fixed),
+            sequences=len(kept) + len(sequences) + len(rows),
+            reverse=not self.reverse,
         )
-        back = tuple(back.outputs)
-        return *back[:n], *back[n + len(rest) :], *back[n : n + len(rest)]
+        results = dict(zip([*carries, *fixed, *elements], back.outputs, strict=True))
+        return tuple(results.get(p) for p in inner)
 
     def infer(self, *inputs):
-        carries, sequences, outside = self._parts(inputs)
-        inner = placeholders([*carries, *(Spec(s.shape[1:], s.dtype) for s in sequences), *outside])
-        for each, spec in zip(inner, [*carries, *(Spec(s.shape[1:], s.dtype) for s in sequences), *outside], strict=True):
+        specs = self._inner_specs(inputs)
+        inner = placeholders(specs)
+        for each, spec in zip(inner, specs, strict=True):
             each._spec = spec
         found = [node.spec for node in self.body(*inner)]
-        length = sequences[0].shape[0]
-        return *found[: self.carries], *(Spec((length, *f.shape), f.dtype) for f in found[self.carries :])
+        _check_carries(specs[: self.carries], found)
+        length = _common_length([each.shape[0] for each in self._parts(inputs)[1]])
+        return *specs[: self.carries], *(Spec((length, *f.shape), f.dtype) for f in found[self.carries :])
+
+    def _inner_specs(self, specs):
+        """The specs of the body's inputs for those of the inputs."""
+        carries, sequences, outside = self._parts(specs)
+        if any(spec.ndim == 0 for spec in sequences):
+            raise ValueError(f"Scan: a sequence needs a first axis to run along, found {[str(s) for s in sequences]}")
+        return [*carries, *(Spec(spec.shape[1:], spec.dtype) for spec in sequences), *outside]
 
 
-def _element(node):
-    """The spec of one element of a sequence."""
-    spec = node.spec
-    return Spec(spec.shape[1:], spec.dtype)
+def _common_length(lengths):
+    known = [n for n in lengths if n is not None]
+    if len(set(known)) > 1:
+        raise ValueError(f"Scan: the sequences have different lengths: {', '.join(map(str, known))}")
+    return known[0] if known else None
+
+
+def _check_carries(carries, found):
+    """A carry keeps its shape and dtype (arrays or Specs); a Python number has none to keep."""
+    for i, (old, new) in enumerate(zip(carries, found, strict=False)):
+        if not hasattr(old, "shape") or getattr(old, "number", False):
+            raise TypeError(f"Scan: carry {i} is a Python number: give an array, np.zeros(()) at least")
+        shape, dtype = getattr(new, "shape", ()), getattr(new, "dtype", "number")
+        same = len(old.shape) == len(shape) and all(
+            None in (a, b) or a == b for a, b in zip(old.shape, shape, strict=True)
+        )
+        if not same or old.dtype != dtype:
+            raise ValueError(
+                f"Scan: carry {i} begins as {old.dtype}{list(old.shape)}, but the body makes it "
+                f"{dtype}{list(shape)}: a carry keeps its shape and dtype"
+            )

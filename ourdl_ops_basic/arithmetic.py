@@ -6,6 +6,8 @@ from ourdl_core import Elementwise, namespace, ops
 class Add(Elementwise):
     """``x1 + x2 + ... + xn``, of any number of inputs (0 of none)."""
 
+    view = True  # of a single input
+
     def compute(self, *xs):
         if not xs:
             return 0.0
@@ -39,7 +41,10 @@ class Mul(Elementwise):
 
 
 class Div(Elementwise):
-    """``a / b``; ``x / 0`` is infinite with the sign of ``x``, ``0 / 0`` is NaN."""
+    """``a / b``; ``x / 0`` is infinite with the sign of ``x``, ``0 / 0`` is NaN.
+
+    Of floating numbers; unlike ONNX's, of integers too only where the array library divides them (as true division).
+    """
 
     def compute(self, a, b):
         return namespace(a, b).divide(a, b)
@@ -56,6 +61,22 @@ class Neg(Elementwise):
 
     def vjp(self, g, y, x):
         return -g
+
+
+class Pow(Elementwise):
+    """``a ** b``; NaN for a negative ``a`` and a fractional ``b``, and ``0 ** 0`` is 1.
+
+    The gradient of ``a`` is ``b * a ** (b - 1)``, and 0 where ``b`` is 0 (also at ``a = 0``). The gradient of ``b`` is
+    ``y * log(a)``, 0 at ``a = 0`` for ``b >= 0``, and NaN for a negative ``a``.
+    """
+
+    def compute(self, a, b):
+        return namespace(a, b).pow(a, b)
+
+    def vjp(self, g, y, a, b):
+        reduced = ops.Where(ops.Equal(b, 0), ops.OnesLike(b), b - 1)
+        base = ops.Where(ops.Equal(a, 0), ops.OnesLike(a), a)
+        return g * b * a**reduced, g * y * ops.Log(base)
 
 
 class Abs(Elementwise):

@@ -1,7 +1,22 @@
-"""Axes: adding, removing, joining and splitting them."""
+"""Axes: adding, removing, moving and turning them."""
+
+import numpy as np
 
 from ourdl_core import Op, ShapeOnly, Spec, namespace, ops
-from ourdl_ops_basic.reductions import normalised
+
+Axes = int | tuple[int, ...] | None
+
+
+def normalised(axis: Axes, ndim: int, what: str) -> tuple[int, ...]:
+    """The axes as non-negative ints; ValueError for one that is out of range or given twice."""
+    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    for each in axes:
+        if not -ndim <= each < ndim:
+            raise ValueError(f"{what}: axis {each} is out of range for {ndim} dimensions")
+    found = tuple(each % ndim for each in axes)
+    if len(set(found)) != len(found):
+        raise ValueError(f"{what}: axis {axes} names a dimension twice")
+    return found
 
 
 class Unsqueeze(Op):
@@ -17,139 +32,196 @@ class Unsqueeze(Op):
         return tuple(1 if i in places else next(rest) for i in range(len(shape) + len(axes)))
 
     def compute(self, x):
-        xp = namespace(x)
-        return xp.reshape(x, self._shape(x.shape))
+        return namespace(x).reshape(x, self._shape(getattr(x, "shape", ())))
 
     def vjp(self, g, y, x):
         return ops.Squeeze(g, axis=self.axis)
 
     def infer(self, x):
-        return Spec(self._shape(x.shape), x.dtype)
+        shape = self._shape(x.shape)
+        return Spec(shape, x.dtype, x.number and shape == ())
 
 
 class Squeeze(Op):
-    """``x`` without the axes ``axis``, which must have size 1."""
+    """``x`` without the axes ``axis``, which must have size 1.
+
+    ``axis`` is required: without it the rank would depend on the sizes.
+    """
 
     view = True
     axis: int | tuple[int, ...]
 
     def compute(self, x):
-        return namespace(x).squeeze(x, axis=self.axis)
+        return namespace(x).reshape(x, self._shape(x))
 
     def vjp(self, g, y, x):
-        return ops.Unsqueeze(g, axis=self.axis)
+        return ops.Unsqueeze(g, axis=self._axes(x.ndim))
 
     def infer(self, x):
-        axes = normalised(self.axis, x.ndim, "Squeeze")
+        return Spec(self._shape(x), x.dtype, x.number)
+
+    def _axes(self, ndim):
+        return normalised(self.axis, ndim, "Squeeze")
+
+    def _shape(self, x):
+        axes = self._axes(len(getattr(x, "shape", ())))
         for axis in axes:
             if x.shape[axis] not in (1, None):
-                raise ValueError(f"Squeeze: axis {axis} of {x} has size {x.shape[axis]}, not 1")
-        return Spec(tuple(n for i, n in enumerate(x.shape) if i not in axes), x.dtype)
+                raise ValueError(f"Squeeze: axis {axis} of shape {list(x.shape)} has size {x.shape[axis]}, not 1")
+        return tuple(n for i, n in enumerate(getattr(x, "shape", ())) if i not in axes)
 
 
-class Split(Op):
-    """``x`` cut along ``axis`` into ``parts`` equal pieces: as many outputs."""
+class Transpose(Op):
+    """``x`` with its axes in the order ``axes``; reversed where ``axes`` is None. (ONNX calls the attribute perm.)"""
 
-    parts: int = 2
-    axis: int = -1
+    view = True
+    axes: tuple[int, ...] | None = None
 
-    @property
-    def num_outputs(self):
-        return self.parts
-
-    def check(self):
-        if self.parts < 1:
-            raise ValueError(f"Split: parts must be at least 1, found {self.parts}")
-
-    def _size(self, total):
-        if total % self.parts:
-            raise ValueError(f"Split: {total} elements along axis {self.axis} do not make {self.parts} equal parts")
-        return total // self.parts
+    def _order(self, ndim):
+        if self.axes is None:
+            return tuple(reversed(range(ndim)))
+        if len(self.axes) != ndim:
+            raise ValueError(f"Transpose: axes {self.axes} order {len(self.axes)} dimensions, found {ndim}")
+        return normalised(self.axes, ndim, "Transpose")
 
     def compute(self, x):
-        axis = normalised(self.axis, x.ndim, "Split")[0]
-        size = self._size(x.shape[axis])
-        lead = (slice(None),) * axis
-        return tuple(x[(*lead, slice(i * size, (i + 1) * size), ...)] for i in range(self.parts))
-
-    view = True
+        return namespace(x).permute_dims(x, self._order(x.ndim)) if hasattr(x, "ndim") else x
 
     def vjp(self, g, y, x):
-        return ops.Concat(*g, axis=self.axis)
+        if self.axes is None:
+            return ops.Transpose(g)
+        order = self._order(x.ndim)
+        return ops.Transpose(g, axes=tuple(order.index(i) for i in range(len(order))))
 
     def infer(self, x):
-        axis = normalised(self.axis, x.ndim, "Split")[0]
-        size = None if x.shape[axis] is None else self._size(x.shape[axis])
-        return (Spec((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype),) * self.parts
+        return Spec(tuple(x.shape[i] for i in self._order(x.ndim)), x.dtype, x.number)
 
 
-class Concat(Op):
-    """The inputs joined along ``axis``; their other sizes are equal."""
+class MatrixTranspose(Op):
+    """The last two axes swapped."""
 
-    axis: int = 0
-
-    def compute(self, *xs):
-        return namespace(*xs).concat(xs, axis=self.axis)
-
-    def vjp(self, g, y, *xs):
-        return tuple(ops.SliceLike(g, *xs[:i], x, axis=self.axis) for i, x in enumerate(xs))
-
-    def infer(self, *xs):
-        import numpy as np
-
-        axis = normalised(self.axis, xs[0].ndim, "Concat")[0]
-        sizes = [x.shape[axis] for x in xs]
-        total = None if None in sizes else sum(sizes)
-        shape = list(xs[0].shape)
-        for x in xs[1:]:
-            if x.ndim != len(shape):
-                raise ValueError(f"Concat: inputs of {len(shape)} and {x.ndim} dimensions")
-            for i, n in enumerate(x.shape):
-                if i != axis and None not in (n, shape[i]) and n != shape[i]:
-                    raise ValueError(f"Concat: {xs[0]} and {x} differ outside axis {axis}")
-                shape[i] = n if shape[i] is None else shape[i]
-        shape[axis] = total
-        return Spec(tuple(shape), np.result_type(*(x.dtype for x in xs)))
-
-
-class SliceLike(Op):
-    """The piece of ``x`` along ``axis`` where the last of ``likes`` lies when they are laid one after another."""
-
-    axis: int = 0
     view = True
 
-    def _place(self, x, likes):
-        axis = normalised(self.axis, x.ndim, "SliceLike")[0]
-        sizes = [like.shape[axis] for like in likes]
-        start = sum(sizes[:-1])
-        return (*(slice(None),) * axis, slice(start, start + sizes[-1]), ...)
+    def compute(self, x):
+        return namespace(x).matrix_transpose(x)
 
-    def compute(self, x, *likes: ShapeOnly):
-        return x[self._place(x, likes)]
+    def vjp(self, g, y, x):
+        return ops.MatrixTranspose(g)
 
-    def vjp(self, g, y, x, *likes):
-        return ops.UnsliceLike(g, x, *likes, axis=self.axis), *(None,) * len(likes)
-
-    def infer(self, x, *likes):
-        axis = normalised(self.axis, x.ndim, "SliceLike")[0]
-        return Spec((*x.shape[:axis], likes[-1].shape[axis], *x.shape[axis + 1 :]), x.dtype)
+    def infer(self, x):
+        if x.ndim < 2:
+            raise ValueError(f"MatrixTranspose needs at least two dimensions, found {x}")
+        return Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
 
 
-class UnsliceLike(Op):
-    """Zeros of the shape of ``whole``, with ``x`` at the place where ``SliceLike`` took it: the gradient of SliceLike."""
+class MoveAxis(Op):
+    """``x`` with the axis ``start`` moved to ``stop``; the others keep their order."""
 
-    axis: int = 0
+    view = True
+    start: int
+    stop: int
 
-    def compute(self, x, whole: ShapeOnly, *likes: ShapeOnly):
+    def compute(self, x):
+        return namespace(x).moveaxis(x, self.start, self.stop)
+
+    def vjp(self, g, y, x):
+        return ops.MoveAxis(g, start=self.stop, stop=self.start)
+
+    def infer(self, x):
+        start = normalised(self.start, x.ndim, "MoveAxis")[0]
+        stop = normalised(self.stop, x.ndim, "MoveAxis")[0]
+        rest = [n for i, n in enumerate(x.shape) if i != start]
+        return Spec((*rest[:stop], x.shape[start], *rest[stop:]), x.dtype)
+
+
+class Flip(Op):
+    """``x`` with the order of its elements reversed along ``axis`` (int, tuple or None for all)."""
+
+    view = True
+    axis: Axes = None
+
+    def compute(self, x):
+        return namespace(x).flip(x, axis=normalised(self.axis, x.ndim, "Flip")) if hasattr(x, "ndim") else x
+
+    def vjp(self, g, y, x):
+        return ops.Flip(g, axis=self.axis)
+
+    def infer(self, x):
+        normalised(self.axis, x.ndim, "Flip")
+        return x
+
+
+class Diagonal(Op):
+    """The elements whose indices along all of ``axes`` are equal; the diagonal is the last axis of the result."""
+
+    view = True
+    axes: tuple[int, ...] = (-2, -1)
+
+    def check(self):
+        if len(self.axes) < 2:
+            raise ValueError(f"Diagonal: axes are two or more, found {self.axes}")
+
+    def compute(self, x):
         xp = namespace(x)
-        axis = normalised(self.axis, x.ndim, "UnsliceLike")[0]
-        before = sum(like.shape[axis] for like in likes[:-1])
-        after = whole.shape[axis] - before - x.shape[axis]
-        blank = [xp.zeros((*x.shape[:axis], n, *x.shape[axis + 1 :]), dtype=x.dtype) for n in (before, after)]
-        return xp.concat([blank[0], x, blank[1]], axis=axis)
+        shape = self.infer(x).shape
+        axes = normalised(self.axes, x.ndim, "Diagonal")
+        size = x.shape[axes[0]]
+        x = xp.permute_dims(x, (*(i for i in range(x.ndim) if i not in axes), *axes))
+        flat = xp.reshape(x, (*shape[:-1], size ** len(axes)))
+        step = sum(size**i for i in range(len(axes)))  # from one element of the diagonal to the next
+        return flat[..., :: max(step, 1)]
 
-    def vjp(self, g, y, x, whole, *likes):
-        return ops.SliceLike(g, *likes, axis=self.axis), *(None,) * (1 + len(likes))
+    def vjp(self, g, y, x):
+        return ops.FromDiagonal(g, axes=normalised(self.axes, x.ndim, "Diagonal"))
 
-    def infer(self, x, whole, *likes):
-        return Spec(whole.shape, x.dtype)
+    def infer(self, x):
+        axes = normalised(self.axes, len(x.shape), "Diagonal")
+        sizes = {x.shape[i] for i in axes} - {None}
+        if len(sizes) > 1:
+            raise ValueError(f"Diagonal: axes {self.axes} of shape {list(x.shape)} differ in size")
+        rest = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        return Spec((*rest, sizes.pop() if sizes else None), x.dtype)
+
+
+class FromDiagonal(Op):
+    """The last axis of ``x`` where the indices along all of ``axes`` are equal, else 0: the gradient of Diagonal."""
+
+    axes: tuple[int, ...] = (-2, -1)
+
+    def compute(self, x):
+        xp = namespace(x)
+        size, count = x.shape[-1], len(self.axes)
+        for _ in range(count - 1):
+            equal = diagonal_mask(xp, size, size)
+            x = xp.where(equal, xp.expand_dims(x, axis=-1), xp.zeros((), dtype=x.dtype))
+        axes = normalised(self.axes, x.ndim, "FromDiagonal")
+        rest = [i for i in range(x.ndim) if i not in axes]
+        place = dict(zip((*rest, *axes), range(x.ndim), strict=True))
+        return xp.permute_dims(x, tuple(place[i] for i in range(x.ndim)))
+
+    def vjp(self, g, y, x):
+        return ops.Diagonal(g, axes=self.axes)
+
+    def infer(self, x):
+        ndim = x.ndim - 1 + len(self.axes)
+        axes = normalised(self.axes, ndim, "FromDiagonal")
+        rest = iter(x.shape[:-1])
+        return Spec(tuple(x.shape[-1] if i in axes else next(rest) for i in range(ndim)), x.dtype)
+
+
+class DiagonalMask(Op):
+    """A bool matrix of the last two sizes of ``like``: whether row and column are equal."""
+
+    def compute(self, like: ShapeOnly):
+        return diagonal_mask(namespace(like), *like.shape[-2:])
+
+    def vjp(self, g, y, like):
+        return None
+
+    def infer(self, like):
+        return Spec(like.shape[-2:], np.dtype(bool))
+
+
+def diagonal_mask(xp, rows, columns):
+    """Whether row and column are equal."""
+    return xp.expand_dims(xp.arange(rows), axis=-1) == xp.arange(columns)

@@ -17,6 +17,13 @@ class Equal(Comparison):
         return a == b
 
 
+class NotEqual(Comparison):
+    """``a != b``."""
+
+    def compute(self, a, b):
+        return a != b
+
+
 class Greater(Comparison):
     """``a > b``."""
 
@@ -45,20 +52,133 @@ class LessOrEqual(Comparison):
         return a <= b
 
 
+class IsNaN(Comparison):
+    """Whether ``x`` is NaN."""
+
+    def compute(self, x):
+        return namespace(x).isnan(x)
+
+
+class Logic(Comparison):
+    """Base of logic on bools; other dtypes are refused."""
+
+    def infer(self, *specs):
+        for spec in specs:
+            if spec.dtype.kind != "b":
+                what = type(self).__name__
+                raise TypeError(f"{what} takes bools, found {spec}: compare first, as ops.NotEqual(x, 0)")
+        return super().infer(*specs)
+
+
+class And(Logic):
+    """Whether both ``a`` and ``b`` hold."""
+
+    def compute(self, a, b):
+        return namespace(a, b).logical_and(a, b)
+
+
+class Or(Logic):
+    """Whether ``a`` or ``b`` holds, or both."""
+
+    def compute(self, a, b):
+        return namespace(a, b).logical_or(a, b)
+
+
+class Xor(Logic):
+    """Whether exactly one of ``a`` and ``b`` holds."""
+
+    def compute(self, a, b):
+        return namespace(a, b).logical_xor(a, b)
+
+
+class Not(Logic):
+    """Whether ``x`` does not hold."""
+
+    def compute(self, x):
+        return namespace(x).logical_not(x)
+
+
 class Where(Elementwise):
-    """``a`` where ``condition`` holds, else ``b``. At most one of ``a`` and ``b`` may be a bare number beside arrays."""
+    """``a`` where ``condition`` holds, else ``b``. At most one of ``a`` and ``b`` may be a bare number beside arrays.
+
+    The gradient of the one that is not chosen is 0, whatever the upstream gradient is.
+    """
 
     def compute(self, condition, a, b):
         xp = namespace(condition, a, b)
-        if hasattr(condition, "ndim") and not hasattr(a, "ndim") and not hasattr(b, "ndim"):
-            raise TypeError(
-                "Where: a and b are both bare numbers, which have no dtype: write one as ops.OnesLike(x), "
-                "or ops.Cast(condition, to=x.dtype)"
-            )
-        if not hasattr(condition, "ndim"):
-            return a if condition else b
-        return xp.where(condition, a, b)
+        bare = not hasattr(a, "ndim") and not hasattr(b, "ndim")
+        if hasattr(condition, "ndim"):
+            if bare:
+                raise TypeError(
+                    "Where: a and b are both bare numbers, which have no dtype: write one as ops.OnesLike(x), "
+                    "or ops.Cast(condition, to=x.dtype)"
+                )
+            return xp.where(condition, a, b)
+        if bare:
+            chosen = a if condition else b
+            return float(chosen) if float in (type(a), type(b)) else chosen
+        return xp.where(xp.asarray(condition), a, b)
 
     def vjp(self, g, y, condition, a, b):
         zero = ops.ZerosLike(g)
         return None, ops.Where(condition, g, zero), ops.Where(condition, zero, g)
+
+
+class Extremum(Elementwise):
+    """Base of Maximum and Minimum: where ``a`` and ``b`` are equal, each has half of the gradient."""
+
+    def vjp(self, g, y, a, b):
+        shared = ops.Where(ops.Equal(a, b), g * 0.5, ops.ZerosLike(g))
+        larger, smaller = ops.Where(ops.Greater(a, b), g, shared), ops.Where(ops.Less(a, b), g, shared)
+        return self._ordered(larger, smaller)
+
+
+class Maximum(Extremum):
+    """The larger of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
+
+    ONNX's ``Max`` of two inputs (Max is a reduction here).
+    """
+
+    def compute(self, a, b):
+        return namespace(a, b).maximum(a, b)
+
+    def _ordered(self, of_larger, of_smaller):
+        return of_larger, of_smaller
+
+
+class Minimum(Extremum):
+    """The smaller of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
+
+    ONNX's ``Min`` of two inputs (Min is a reduction here).
+    """
+
+    def compute(self, a, b):
+        return namespace(a, b).minimum(a, b)
+
+    def _ordered(self, of_larger, of_smaller):
+        return of_smaller, of_larger
+
+
+class Clip(Elementwise):
+    """``min(max(x, low), high)``: ``x`` within the bounds, each of which may be absent; all ``high`` where low > high.
+
+    The gradient passes to ``x`` inside and at the bounds, to the bound outside. (ONNX calls the inputs min and max.)
+    """
+
+    view = True  # with no bound
+
+    def compute(self, x, low=None, high=None):
+        xp = namespace(x, low, high)
+        y = x if low is None else xp.maximum(x, low)
+        return y if high is None else xp.minimum(y, high)
+
+    def vjp(self, g, y, x, low, high):
+        zero = ops.ZerosLike(g)
+        of_high = of_low = None
+        if high is not None:
+            above = ops.Greater(x if low is None else ops.Maximum(x, low), high)
+            of_high, g = ops.Where(above, g, zero), ops.Where(above, zero, g)
+        if low is not None:
+            below = ops.Less(x, low)
+            of_low, g = ops.Where(below, g, zero), ops.Where(below, zero, g)
+        return g, of_low, of_high

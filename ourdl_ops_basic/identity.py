@@ -35,9 +35,6 @@ class Barrier(Identity):
 
     mergeable = False
 
-    def vjp(self, g, y, x):
-        return ops.Barrier(g)
-
 
 class Cast(Elementwise):
     """``x`` with the dtype ``to``; the gradient passes between floating dtypes. Floating numbers lose their fraction.

@@ -1,11 +1,13 @@
-"""Linear algebra."""
+"""The matrix product."""
+
+import numpy as np
 
 from ourdl_core import Op, Spec, namespace, ops
 from ourdl_core.infer import broadcast_shapes
 
 
 class MatMul(Op):
-    """The matrix product of the last two axes, ``y[..., i, j] = sum_k a[..., i, k] b[..., k, j]``; the others broadcast.
+    """The matrix product, ``y[..., i, j] = sum_k a[..., i, k] b[..., k, j]``; the axes before the last two broadcast.
 
     A 1-d ``a`` is a row, a 1-d ``b`` a column, and that axis is removed again (as NumPy's ``matmul``).
     """
@@ -22,10 +24,11 @@ class MatMul(Op):
             return ops.SumTo(da, a), ops.SumTo(ops.Unsqueeze(a, axis=-1) * row, b)
         if b.ndim == 1:
             column = ops.Unsqueeze(g, axis=-1)
-            db = ops.Squeeze(ops.MatMul(ops.MatrixTranspose(a), column), axis=-1)
-            return ops.SumTo(column * b, a), ops.SumTo(db, b)
-        da, db = ops.MatMul(g, ops.MatrixTranspose(b)), ops.MatMul(ops.MatrixTranspose(a), g)
-        return (da if a.ndim >= b.ndim == 2 else ops.SumTo(da, a)), (db if a.ndim == b.ndim == 2 else ops.SumTo(db, b))
+            return column * b, ops.MatMul(ops.Transpose(ops.Flatten(a, axis=-1)), ops.Reshape(g, shape=(-1,)))
+        da = ops.MatMul(g, ops.MatrixTranspose(b))
+        if b.ndim == 2:  # one matrix for all: the batch is summed within one product
+            return da, ops.MatMul(ops.Transpose(ops.Flatten(a, axis=-1)), ops.Flatten(g, axis=-1))
+        return ops.SumTo(da, a), ops.SumTo(ops.MatMul(ops.MatrixTranspose(a), g), b)
 
     def infer(self, a, b):
         if a.ndim == 0 or b.ndim == 0:
@@ -37,25 +40,4 @@ class MatMul(Op):
         shape = broadcast_shapes("MatMul", [left[:-2], right[:-2]])
         shape += () if a.ndim == 1 else (left[-2],)
         shape += () if b.ndim == 1 else (right[-1],)
-        return Spec(shape, _common_dtype(a, b))
-
-
-def _common_dtype(a, b):
-    import numpy as np
-
-    return np.result_type(a.dtype, b.dtype)
-
-
-class MatrixTranspose(Op):
-    """The last two axes swapped."""
-
-    view = True
-
-    def compute(self, x):
-        return namespace(x).matrix_transpose(x)
-
-    def vjp(self, g, y, x):
-        return ops.MatrixTranspose(g)
-
-    def infer(self, x):
-        return Spec((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+        return Spec(shape, np.result_type(a.dtype, b.dtype))

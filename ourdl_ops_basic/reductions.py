@@ -1,28 +1,12 @@
 """Reductions over axes. ``axis`` is an int, a tuple or None (all); ``keepdims`` keeps the reduced axes as size 1."""
 
-from ourdl_core import Op, ShapeOnly, Spec, dtype_in, namespace, ops
+import math
+from typing import Annotated
 
-Axes = int | tuple[int, ...] | None
+import numpy as np
 
-
-def normalised(axis: Axes, ndim: int, what: str) -> tuple[int, ...]:
-    """The axes as non-negative ints; ValueError for one that is out of range or given twice."""
-    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    for each in axes:
-        if not -ndim <= each < ndim:
-            raise ValueError(f"{what}: axis {each} is out of range for {ndim} dimensions")
-    found = tuple(each % ndim for each in axes)
-    if len(set(found)) != len(found):
-        raise ValueError(f"{what}: axis {axes} names a dimension twice")
-    return found
-
-
-def reduced(spec: Spec, axis: Axes, keepdims: bool, what: str) -> tuple:
-    """The shape of ``spec`` after a reduction."""
-    axes = normalised(axis, spec.ndim, what)
-    if keepdims:
-        return tuple(1 if i in axes else n for i, n in enumerate(spec.shape))
-    return tuple(n for i, n in enumerate(spec.shape) if i not in axes)
+from ourdl_core import Composite, Op, Range, ShapeOnly, Spec, dtype_in, namespace, ops
+from ourdl_ops_basic.axes import Axes, normalised
 
 
 def spread(g, like, axis, keepdims):
@@ -39,8 +23,31 @@ class Reduction(Op):
     keepdims: bool = False
 
     def infer(self, x):
-        shape = reduced(x, self.axis, self.keepdims, type(self).__name__)
+        shape = _reduced(x, self.axis, self.keepdims, type(self).__name__)
         return Spec(shape, x.dtype, x.number)
+
+
+def _reduced(spec, axis, keepdims, what):
+    """The shape of ``spec`` after a reduction."""
+    axes = normalised(axis, spec.ndim, what)
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(spec.shape))
+    return tuple(n for i, n in enumerate(spec.shape) if i not in axes)
+
+
+def _refuse_bools(spec, what):
+    if spec.dtype.kind == "b":
+        raise TypeError(f"{what} of bools has no dtype to count in: cast first, as ops.Cast(x, to='int64')")
+
+
+def _refuse_integers(spec, what):
+    if not spec.floating:
+        raise TypeError(f"{what} is of floating numbers, found {spec}: cast first, as ops.Cast(x, to='float32')")
+
+
+def _refuse_nothing(spec, axis, what):
+    if any(spec.shape[i] == 0 for i in normalised(axis, spec.ndim, what)):
+        raise ValueError(f"{what} over an axis of size 0 has no value: found {spec}, axis={axis}")
 
 
 class Sum(Reduction):
@@ -53,26 +60,38 @@ class Sum(Reduction):
     def vjp(self, g, y, x):
         return spread(g, x, self.axis, self.keepdims)
 
+    def infer(self, x):
+        _refuse_bools(x, "Sum")
+        return super().infer(x)
+
 
 class Mean(Reduction):
     """The mean over ``axis``, ``sum(x) / count``; NaN over an empty axis."""
 
     def compute(self, x):
-        return namespace(x).mean(x, axis=self.axis, keepdims=self.keepdims)
+        if not hasattr(x, "dtype"):
+            return float(x)
+        return namespace(x).sum(x, axis=self.axis, keepdims=self.keepdims, dtype=x.dtype) / self._count(x.shape)
+
+    def _count(self, shape):
+        return math.prod(shape[i] for i in normalised(self.axis, len(shape), "Mean")) or math.nan
 
     def vjp(self, g, y, x):
-        return spread(g, x, self.axis, self.keepdims) / ops.Count(x, axis=self.axis)
+        return spread(g / ops.Count(x, axis=self.axis), x, self.axis, self.keepdims)
+
+    def infer(self, x):
+        _refuse_integers(x, "Mean")
+        spec = super().infer(x)
+        return Spec((), np.dtype(np.float64), True) if x.number else spec
 
 
 class Count(Op):
-    """The number of elements of ``like`` along ``axis``, a scalar of its dtype. Only the shape is used."""
+    """How many elements of ``like`` a reduction over ``axis`` takes together, in the dtype of ``like``."""
 
     axis: Axes = None
 
     def compute(self, like: ShapeOnly):
-        count = 1
-        for axis in normalised(self.axis, like.ndim, "Count"):
-            count *= like.shape[axis]
+        count = math.prod(like.shape[i] for i in normalised(self.axis, like.ndim, "Count"))
         if like.number:
             return like.dtype.type(count).item()
         xp = namespace(like)
@@ -82,32 +101,166 @@ class Count(Op):
         return None
 
     def infer(self, like):
+        normalised(self.axis, like.ndim, "Count")
         return Spec((), like.dtype, like.number)
 
 
+class Var(Composite):
+    """The variance over ``axis``: the sum of ``(x - mean) ** 2`` divided by ``count - correction``.
+
+    ``correction`` 1 gives the unbiased estimate. NaN or infinite where ``count`` is not larger than ``correction``.
+    """
+
+    axis: Axes = None
+    keepdims: bool = False
+    correction: Annotated[float, Range(low=0)] = 0.0
+
+    def body(self, x):
+        centred = x - ops.Mean(x, axis=self.axis, keepdims=True)
+        total = ops.Sum(ops.Square(centred), axis=self.axis, keepdims=self.keepdims)
+        return total / ops.Maximum(ops.Count(x, axis=self.axis) - self.correction, 0.0)
+
+
 class Max(Reduction):
-    """The largest element over ``axis``; NaN if any is. Equal largest elements share the gradient."""
+    """The largest element over ``axis``; NaN if any is. Equal largest elements share the gradient.
+
+    (ONNX's ReduceMax; its Max of several inputs is Maximum here.)
+    """
 
     def compute(self, x):
         return namespace(x).max(x, axis=self.axis, keepdims=self.keepdims)
 
     def vjp(self, g, y, x):
-        chosen = ops.Cast(ops.Equal(x, spread(y, x, self.axis, self.keepdims)), to=x.dtype)
-        count = ops.Sum(chosen, axis=self.axis, keepdims=self.keepdims)
-        return spread(g / count, x, self.axis, self.keepdims) * chosen
+        chosen = ops.Equal(x, spread(y, x, self.axis, self.keepdims))
+        count = ops.Sum(ops.Cast(chosen, to=x.dtype), axis=self.axis, keepdims=self.keepdims)
+        share = spread(g / count, x, self.axis, self.keepdims)
+        return ops.Where(chosen, share, ops.ZerosLike(share))
+
+    def infer(self, x):
+        _refuse_nothing(x, self.axis, type(self).__name__)
+        return super().infer(x)
 
 
-class LogSumExp(Reduction):
-    """``log(sum(exp(x)))`` over ``axis``, computed as ``m + log(sum(exp(x - m)))`` with ``m = max(x)``."""
+class Min(Max):
+    """The smallest element over ``axis``; NaN if any is. Equal smallest elements share the gradient.
+
+    (ONNX's ReduceMin; its Min of several inputs is Minimum here.)
+    """
+
+    def compute(self, x):
+        return namespace(x).min(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class Prod(Reduction):
+    """The product over ``axis``, in the dtype of ``x``; 1 over an empty axis.
+
+    The gradient of an element is the product of the others, right where elements are 0 too.
+    """
 
     def compute(self, x):
         xp = namespace(x)
-        largest = xp.max(x, axis=self.axis, keepdims=True)
-        largest = xp.where(xp.isfinite(largest), largest, xp.zeros_like(largest))
-        total = xp.log(xp.sum(xp.exp(x - largest), axis=self.axis, keepdims=True, dtype=getattr(x, "dtype", None))) + largest
-        if self.keepdims or not hasattr(x, "ndim"):
-            return total
-        return xp.squeeze(total, axis=normalised(self.axis, x.ndim, "LogSumExp"))
+        return xp.prod(x, axis=self.axis, keepdims=self.keepdims, dtype=getattr(x, "dtype", None))
 
     def vjp(self, g, y, x):
+        """One axis after the other: the products of the others along each, multiplied."""
+        dx = spread(g, x, self.axis, self.keepdims)
+        rest = x
+        for axis in normalised(self.axis, x.ndim, "Prod"):
+            dx = dx * ops.ProdOfOthers(rest, axis=axis)
+            rest = ops.Prod(rest, axis=axis, keepdims=True)
+        return dx
+
+    def infer(self, x):
+        _refuse_bools(x, "Prod")
+        return super().infer(x)
+
+
+class ProdOfOthers(Op):
+    """``y[i] = product of x[j] over j != i`` along ``axis``: the gradient of Prod."""
+
+    axis: int
+
+    def compute(self, x):
+        xp = namespace(x)
+        axis = normalised(self.axis, x.ndim, "ProdOfOthers")[0]
+        back = xp.flip(x, axis=axis)
+        after = xp.flip(_before(xp, back, axis), axis=axis)
+        return _before(xp, x, axis) * after
+
+    def vjp(self, g, y, x):
+        """Of each pair (i, k) the product of all but both, from a square of copies of ``x`` with 1 on its diagonal."""
+        last = ops.Unsqueeze(ops.MoveAxis(x, start=self.axis, stop=-1), axis=-2)
+        weights = ops.MoveAxis(g, start=self.axis, stop=-1)
+        diagonal = ops.DiagonalMask(ops.MatrixTranspose(last) * last)
+        row = ops.Where(diagonal, ops.OnesLike(last), last)
+        pairs = ops.ProdOfOthers(row, axis=-1)
+        pairs = ops.Where(diagonal, ops.ZerosLike(pairs), pairs)
+        found = ops.Squeeze(ops.MatMul(ops.Unsqueeze(weights, axis=-2), pairs), axis=-2)
+        return ops.MoveAxis(found, start=-1, stop=self.axis)
+
+    def infer(self, x):
+        normalised(self.axis, x.ndim, "ProdOfOthers")
+        return x
+
+
+def _before(xp, x, axis):
+    """The product of the elements before each along ``axis``."""
+    products = xp.cumulative_prod(x, axis=axis, dtype=x.dtype, include_initial=True)
+    return products[(*(slice(None),) * axis, slice(0, x.shape[axis]), ...)]
+
+
+class LogSumExp(Reduction):
+    """``log(sum(exp(x)))`` over ``axis``, computed as ``m + log(sum(exp(x - m)))`` with ``m = max(x)``.
+
+    -inf over an empty axis and where all elements are -inf; there the gradient is 0.
+    """
+
+    def compute(self, x):
+        if not hasattr(x, "ndim"):
+            return float(x)
+        xp = namespace(x)
+        axes = normalised(self.axis, x.ndim, "LogSumExp")
+        if any(x.shape[i] == 0 for i in axes):
+            shape = _reduced(x, self.axis, self.keepdims, "LogSumExp")
+            return xp.full(shape, -math.inf, dtype=x.dtype)
+        largest = xp.max(x, axis=axes, keepdims=True)
+        largest = xp.where(xp.isfinite(largest), largest, xp.zeros_like(largest))
+        total = xp.log(xp.sum(xp.exp(x - largest), axis=axes, keepdims=True, dtype=x.dtype)) + largest
+        return total if self.keepdims else xp.squeeze(total, axis=axes)
+
+    def vjp(self, g, y, x):
+        y = ops.Where(ops.Equal(y, -math.inf), ops.ZerosLike(y), y)
         return spread(g, x, self.axis, self.keepdims) * ops.Exp(x - spread(y, x, self.axis, self.keepdims))
+
+    def infer(self, x):
+        _refuse_integers(x, "LogSumExp")
+        spec = super().infer(x)
+        return Spec((), np.dtype(np.float64), True) if x.number else spec
+
+
+class ArgMax(Op):
+    """The index of the largest element along ``axis`` (None: in ``x`` flattened), the first of equal ones; no gradient.
+
+    Unlike ONNX's, the axis is not kept unless ``keepdims`` says so.
+    """
+
+    axis: int | None = None
+    keepdims: bool = False
+
+    def compute(self, x):
+        return namespace(x).argmax(x, axis=self.axis, keepdims=self.keepdims)
+
+    def vjp(self, g, y, x):
+        return None
+
+    def infer(self, x):
+        _refuse_nothing(x, self.axis, type(self).__name__)
+        shape = _reduced(x, self.axis, self.keepdims, type(self).__name__)
+        return Spec(shape, np.dtype(np.int64), x.number)
+
+
+class ArgMin(ArgMax):
+    """The index of the smallest element along ``axis``: as ArgMax."""
+
+    def compute(self, x):
+        return namespace(x).argmin(x, axis=self.axis, keepdims=self.keepdims)

@@ -1,6 +1,11 @@
-"""Shapes that follow other shapes: what gradients need to undo broadcasting."""
+"""Shapes: reshaping, broadcasting, and what undoes it. Where a graph needs sizes, it says ``...Like``."""
+
+import math
+
+import numpy as np
 
 from ourdl_core import Op, ShapeOnly, Spec, dtype_in, namespace, ops
+from ourdl_core.infer import broadcast_shapes
 
 
 class OnesLike(Op):
@@ -35,34 +40,130 @@ class ZerosLike(Op):
         return like
 
 
-class SumTo(Op):
-    """``x`` summed over the axes along which ``like`` was broadcast, to the shape of ``like``: the gradient of broadcasting.
+class Shape(Op):
+    """The sizes of ``like`` as a 1-d array of integers; no gradient."""
 
-    ValueError where the shape of ``like`` does not broadcast to that of ``x``.
+    def compute(self, like: ShapeOnly):
+        xp = namespace(like)
+        xp = np if like.number else xp
+        return xp.asarray(list(like.shape), dtype=_integers(xp))
+
+    def vjp(self, g, y, like):
+        return None
+
+    def infer(self, like):
+        return Spec((like.ndim,), np.dtype(np.int64))
+
+
+class Size(Op):
+    """The number of elements of ``like``, a 0-d array of integers; no gradient."""
+
+    def compute(self, like: ShapeOnly):
+        xp = np if like.number else namespace(like)
+        return xp.asarray(math.prod(like.shape), dtype=_integers(xp))
+
+    def vjp(self, g, y, like):
+        return None
+
+    def infer(self, like):
+        return Spec((), np.dtype(np.int64))
+
+
+def _integers(xp):
+    """The dtype of indices: int64, or int32 in JAX without 64-bit numbers."""
+    return xp.__array_namespace_info__().default_dtypes()["indexing"]
+
+
+class Reshape(Op):
+    """``x`` with the sizes ``shape``, in C order; one of them may be -1 and follows from the number of elements.
+
+    Unlike in ONNX, 0 is a size like any other (as ``allowzero`` there).
     """
+
+    view = True
+    shape: tuple[int, ...]
+
+    def check(self):
+        if self.shape.count(-1) > 1 or any(n < -1 for n in self.shape):
+            raise ValueError(f"Reshape: sizes are 0 or more, one may be -1; found {self.shape}")
+
+    def compute(self, x):
+        return namespace(x).reshape(x, self.shape)
+
+    def vjp(self, g, y, x):
+        return ops.ReshapeLike(g, x)
+
+    def infer(self, x):
+        known = math.prod(n for n in self.shape if n != -1)
+        if None in x.shape:
+            return Spec(tuple(None if n == -1 else n for n in self.shape), x.dtype)
+        total = math.prod(x.shape)
+        free = -1 in self.shape
+        if (free and (known == 0 or total % known)) or (not free and known != total):
+            raise ValueError(f"Reshape: {x} has {total} elements, which do not make shape {list(self.shape)}")
+        shape = tuple(total // known if n == -1 else n for n in self.shape)
+        return Spec(shape, x.dtype, x.number and shape == ())
+
+
+class ReshapeLike(Op):
+    """``x`` with the shape of ``like``, in C order."""
 
     view = True
 
     def compute(self, x, like: ShapeOnly):
-        shape = () if getattr(x, "shape", ()) == () else tuple(x.shape)
-        if shape == like.shape:
-            return x
-        lead = len(shape) - len(like.shape)
-        axes = tuple(range(lead)) + tuple(
-            lead + i for i, n in enumerate(like.shape) if n == 1 and shape[lead + i] != 1
-        )
-        if lead < 0 or any(n not in (1, shape[lead + i]) for i, n in enumerate(like.shape)):
-            raise ValueError(f"SumTo: shape {list(like.shape)} does not broadcast to {list(shape)}")
-        xp = namespace(x)
-        return xp.reshape(xp.sum(x, axis=axes, dtype=x.dtype), like.shape)
+        return namespace(x).reshape(x, like.shape)
 
     def vjp(self, g, y, x, like):
-        return ops.BroadcastLike(g, x), None
+        return ops.ReshapeLike(g, x), None
 
     def infer(self, x, like):
-        if x.number:
-            return x
-        return Spec(like.shape, x.dtype)
+        if None not in (*x.shape, *like.shape) and math.prod(x.shape) != math.prod(like.shape):
+            raise ValueError(f"ReshapeLike: {x} does not have as many elements as {like}")
+        return Spec(like.shape, x.dtype, x.number and like.shape == ())
+
+
+class Flatten(Op):
+    """``x`` as a matrix: the sizes before ``axis`` multiplied, and those from it on."""
+
+    view = True
+    axis: int = 1
+
+    def _shape(self, shape):
+        if not -len(shape) <= self.axis <= len(shape):
+            raise ValueError(f"Flatten: axis {self.axis} is out of range for {len(shape)} dimensions")
+        place = self.axis if self.axis >= 0 else self.axis + len(shape)
+        return tuple(None if None in part else math.prod(part) for part in (shape[:place], shape[place:]))
+
+    def compute(self, x):
+        return namespace(x).reshape(x, self._shape(getattr(x, "shape", ())))
+
+    def vjp(self, g, y, x):
+        return ops.ReshapeLike(g, x)
+
+    def infer(self, x):
+        return Spec(self._shape(x.shape), x.dtype)
+
+
+class Expand(Op):
+    """``x`` broadcast with ``shape``: a size of 1 on either side takes the other's, as in ONNX."""
+
+    view = True
+    shape: tuple[int, ...]
+
+    def check(self):
+        if any(n < 0 for n in self.shape):
+            raise ValueError(f"Expand: sizes are 0 or more (1 keeps the size of x); found {self.shape}")
+
+    def compute(self, x):
+        shape = broadcast_shapes("Expand", [tuple(getattr(x, "shape", ())), self.shape])
+        return namespace(x).broadcast_to(x, shape) if shape or hasattr(x, "ndim") else x
+
+    def vjp(self, g, y, x):
+        return ops.SumTo(g, x)
+
+    def infer(self, x):
+        shape = broadcast_shapes("Expand", [x.shape, self.shape])
+        return Spec(shape, x.dtype, x.number and shape == ())
 
 
 class BroadcastLike(Op):
@@ -84,4 +185,33 @@ class BroadcastLike(Op):
     def infer(self, x, like):
         if like.number:
             return x
+        shape = broadcast_shapes("BroadcastLike", [x.shape, like.shape])
+        if shape != like.shape and None not in (*x.shape, *like.shape):
+            raise ValueError(f"BroadcastLike: {x} does not broadcast to the shape of {like}")
         return Spec(like.shape, like.dtype if x.number else x.dtype)
+
+
+class SumTo(Op):
+    """``x`` summed over the axes along which ``like`` was broadcast, to the shape of ``like``.
+
+    It is the gradient of broadcasting. ValueError where the shape of ``like`` does not broadcast to that of ``x``.
+    """
+
+    view = True
+
+    def compute(self, x, like: ShapeOnly):
+        shape = tuple(getattr(x, "shape", ()))
+        if shape == like.shape:
+            return x
+        lead = len(shape) - len(like.shape)
+        if lead < 0 or any(n not in (1, shape[lead + i]) for i, n in enumerate(like.shape)):
+            raise ValueError(f"SumTo: shape {list(like.shape)} does not broadcast to {list(shape)}")
+        repeated = (lead + i for i, n in enumerate(like.shape) if n == 1 and shape[lead + i] != 1)
+        xp = namespace(x)
+        return xp.reshape(xp.sum(x, axis=(*range(lead), *repeated), dtype=x.dtype), like.shape)
+
+    def vjp(self, g, y, x, like):
+        return ops.BroadcastLike(g, x), None
+
+    def infer(self, x, like):
+        return x if x.number else Spec(like.shape, x.dtype)

@@ -62,7 +62,10 @@ def _some(names: Iterable[str], limit: int = 8) -> str:
 
 def _array(table: Table, names: list[str], settings: Columns, variable: Variable) -> np.ndarray[Any, Any]:
     """The columns as one array: of a name alone the column itself, else one of rows."""
-    declared = _declared(variable)
+    declared = declared_spec(variable)
+    for name in names:
+        if table.lines is None and table.columns[name].ndim == 0:
+            raise DataError(f"{table.path}: the array '{name}' is one number: it has no rows")
     arrays = [convert(table.numbers(name), settings.scale, declared, table, name) for name in names]
     single = isinstance(settings.columns, str) and names == [settings.columns]
     if not single:
@@ -72,8 +75,6 @@ def _array(table: Table, names: list[str], settings: Columns, variable: Variable
         _same_length(table, names, arrays)
         return np.stack(arrays, axis=1)
     array = arrays[0]
-    if array.ndim == 0:
-        raise DataError(f"{table.path}: the array '{names[0]}' has no rows")
     column_wanted = declared is not None and array.ndim == 1 and declared.ndim == 2 and declared.shape[1] in (1, None)
     return array[:, None] if column_wanted else array
 
@@ -86,7 +87,7 @@ def _same_length(table: Table, names: list[str], arrays: list[Any]) -> None:
             )
 
 
-def _declared(variable: Variable) -> Spec | None:
+def declared_spec(variable: Variable) -> Spec | None:
     """What the input declares; None where it declares nothing."""
     try:
         return variable.spec
