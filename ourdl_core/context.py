@@ -13,17 +13,29 @@ if TYPE_CHECKING:
 
 
 class Label:
-    """The name of a node, shared with what the node makes, so that naming the node names its parameters."""
+    """The name of a node, shared with what the node makes, so that naming the node names its parameters.
 
-    __slots__ = ("parent", "text")
+    ``word`` is what a generated name begins with.
+    """
 
-    def __init__(self, text: str | None, parent: Label | None = None) -> None:
+    __slots__ = ("parent", "text", "word")
+
+    def __init__(self, text: str | None, parent: Label | None = None, word: str = "node") -> None:
         self.text = text
         self.parent = parent
+        self.word = word
 
     def __str__(self) -> str:
         own = self.text or "?"
         return own if self.parent is None else f"{self.parent}.{own}"
+
+    @property
+    def root(self) -> Label:
+        """The label of the outermost node."""
+        label = self
+        while label.parent is not None:
+            label = label.parent
+        return label
 
     @property
     def known(self) -> bool:

@@ -56,14 +56,7 @@ def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) ->
 def _made_inside(order: Sequence[Node], wrt: Sequence[Node]) -> list[Node]:
     """Those of ``wrt`` that were made inside the body of a composite in ``order``, where no edge leads to them."""
     roots = {node._label for node in order if node._label is not None and isinstance(node.op, Composite)}
-    return [node for node in wrt if isinstance(node, Variable) and node.made is not None and _root(node) in roots]
-
-
-def _root(node: Node) -> Label | None:
-    label = node._label
-    while label is not None and label.parent is not None:
-        label = label.parent
-    return label
+    return [node for node in wrt if isinstance(node, Variable) and node.made is not None and node._label.root in roots]  # type: ignore[union-attr]
 
 
 class Gradient(Composite):

@@ -23,23 +23,21 @@ def adopt(outputs: Iterable[Node]) -> None:
 
     A name stays with the node, so that the Programs of one graph agree on the names of its parameters.
     """
-    order = order_of(outputs)
-    unnamed = [node for node in order if _wants_name(node)]
-    if not unnamed:
-        return
-    taken = {str(node._label): 1 for node in order if node._label is not None and node._label.known}
-    for node in sorted(unnamed, key=lambda node: node._serial):
-        name = free_name(node.kind.lower(), taken)
+    unnamed: list[Node] = []
+    taken: dict[str, int] = {}
+    for node in order_of(outputs):
         if node._label is None:
-            node._label = Label(name)
+            if isinstance(node, Variable):
+                node._label = Label(None, word=node.kind.lower())
+                unnamed.append(node)
+        elif node._label.root.text is None:
+            unnamed.append(node)
         else:
-            node._label.text = name
-
-
-def _wants_name(node: Node) -> bool:
-    if node._label is None:
-        return isinstance(node, Variable)
-    return node._label.text is None
+            taken[str(node._label)] = taken[node._label.root.text] = 1
+    for node in sorted(unnamed, key=lambda node: node._serial):
+        root = node._label.root  # type: ignore[union-attr]
+        if root.text is None:
+            root.text = free_name(root.word, taken)
 
 
 def unique_names(variables: Sequence[Variable]) -> list[str]:

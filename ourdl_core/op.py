@@ -292,7 +292,7 @@ def _unknown_keyword(op: type[Op], name: str) -> str:
 def _open_store(node: Node, scope: context.Trace | None, name: str | None) -> None:
     """Give ``node`` a name cell and a place for what it makes; in a body, the same place in every run of it."""
     if scope is None:
-        node._label = node._label or Label(None)
+        node._label = node._label or Label(None, word=node.kind.lower())
         node._made = {}
         return
     local = scope.local_name(node.kind.lower(), name)

@@ -33,8 +33,10 @@ def graph_to_dict(graph: Graph) -> dict[str, Any]:
     """The tree of a graph, with full op ids and only the attributes that differ from their defaults."""
     writer = _Writer()
     order = order_of([*graph.nodes, *graph.outputs.values()])
+    inside = _inside_functions(order)
     for node in sorted(order, key=lambda node: node._serial):
-        writer.add(node)
+        if node not in inside:
+            writer.add(node)
     tree: dict[str, Any] = {"ourdl": FORMAT, "inputs": writer.inputs}
     for section in ("parameters", "constants", "functions"):
         if getattr(writer, section):
@@ -42,6 +44,15 @@ def graph_to_dict(graph: Graph) -> dict[str, Any]:
     tree["nodes"] = writer.nodes
     tree["outputs"] = {name: str(node) for name, node in graph.outputs.items()}
     return tree
+
+
+def _inside_functions(order: list[Node]) -> set[Node]:
+    """The nodes that are part of a Function that an op holds, but not the outer nodes which it was given."""
+    inside: set[Node] = set()
+    for node in order:
+        for function in node.op.functions().values() if node.op is not None else ():
+            inside.update({*function.inputs, *function.nodes()}.difference(node.parents))
+    return inside
 
 
 class _Writer:
@@ -201,9 +212,9 @@ class _Reader:
         self._resolve_all(tree)
         self._stop_if_wrong()
         graph = Graph()
+        for name, row in tree.get("functions", {}).items():
+            self.functions[name] = self._function(f"functions.{name}", row)
         with graph:
-            for name, row in tree.get("functions", {}).items():
-                self.functions[name] = self._function(f"functions.{name}", row)
             self._variables(tree, graph)
             self._nodes("nodes", tree.get("nodes", {}))
         for name, reference in tree.get("outputs", {}).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import tomllib
@@ -34,7 +35,7 @@ def read_tree(path: Path) -> dict[str, Any]:
         problem = f"a model file is a table of sections, found {'nothing' if tree is None else type(tree).__name__}"
     if problem:
         raise ModelFileError(str(path), [("", problem)])
-    return tree  # type: ignore[no-any-return]
+    return tree
 
 
 def _text(path: Path) -> str:
@@ -108,7 +109,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def read_yaml(text: str) -> Any:
     """YAML by PyYAML, plain data only; a key given twice, ``no`` and ``1e-3`` are errors with advice."""
     try:
-        import yaml
+        yaml: Any = importlib.import_module("yaml")
     except ImportError:
         raise ImportError("reading YAML needs PyYAML: pip install ourdl[yaml], or write the model as TOML") from None
     loader = _yaml_loader(yaml)
@@ -148,13 +149,20 @@ def _yaml_loader(yaml: Any) -> Any:
 
     def text(loader: Any, node: Any) -> Any:
         if node.style is None and re.fullmatch(r"[-+]?\d+e[-+]?\d+|[-+]?\d*\.\d+e\d+", node.value, re.IGNORECASE):
-            refuse(node, f"'{node.value}' is text in YAML, not a number: write {float(node.value)!r}, or 1.0e-3 for 1e-3")
+            refuse(node, f"'{node.value}' is text in YAML, not a number: write {_yaml_number(float(node.value))}")
         return loader.construct_yaml_str(node)
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     Loader.add_constructor("tag:yaml.org,2002:bool", boolean)
     Loader.add_constructor("tag:yaml.org,2002:str", text)
     return Loader
+
+
+def _yaml_number(value: float) -> str:
+    """A number as YAML reads it: with a point, and a sign in the exponent."""
+    mantissa, _, exponent = repr(value).partition("e")
+    point = mantissa if "." in mantissa else f"{mantissa}.0"
+    return f"{point}e{int(exponent):+03d}" if exponent else point
 
 
 READERS: dict[str, Callable[[str], Any]] = {

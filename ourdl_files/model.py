@@ -43,7 +43,7 @@ class Model:
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Model:
-    """The model of a file (TOML, JSON, YAML), or of the same tree as a dict; ModelFileError with every mistake in it."""
+    """The model of a file (TOML, JSON, YAML) or of the same tree as a dict; ModelFileError with all its mistakes."""
     if isinstance(source, Mapping):
         return _checked(source, None)
     path = Path(source)

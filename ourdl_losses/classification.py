@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ourdl_core import Range, ops
+from ourdl_core import Op, Range, ShapeOnly, namespace, ops
 from ourdl_losses.loss import Loss, weighted, x_log1p_y, x_log_y
 
 
@@ -82,12 +82,40 @@ class Hinge(Loss):
         return self._reduced(ops.Relu(1.0 - self._fitting(prediction, label) * prediction))
 
 
-def picked(loss, values, label):
-    """``values[..., label]``: the value of each label's class."""
-    if label.dtype.kind not in "iu" or label.ndim != values.ndim - 1 or label.spec.number:
+class ClassIndex(Op):
+    """``label`` itself, indices into the last axis of ``scores``; an IndexError where one of them is no class.
+
+    So -1 is not the last class. JAX has no such errors: there what is picked by a wrong label is NaN.
+    """
+
+    view = True
+
+    def compute(self, label, scores: ShapeOnly):
+        count = scores.shape[-1]
+        outside = (label < 0) | (label >= count)
+        if namespace(label).any(outside):
+            raise IndexError(f"{int(label[outside][0])} is no class: there are {count}, 0 to {count - 1}")
+        return label
+
+    def vjp(self, g, y, label, scores):
+        return None, None
+
+    def infer(self, label, scores):
+        return label
+
+
+def class_index_jax(op, label, scores):
+    """ClassIndex without looking at values: a label that is no class is one beyond the end."""
+    count = scores.shape[-1]
+    return label.__array_namespace__().where((label < 0) | (label >= count), count, label)
+
+
+def picked(loss, scores, label):
+    """``scores[..., label]``: the score of each label's class."""
+    if label.dtype.kind not in "iu" or label.ndim != scores.ndim - 1 or label.spec.number:
         raise ValueError(
-            f"{type(loss).__name__}: label must be class indices, an array of integers of {values.ndim - 1} dimensions "
-            f"beside a prediction of {values.ndim}, found {label.spec}"
+            f"{type(loss).__name__}: label must be class indices, an array of integers of {scores.ndim - 1} dimensions "
+            f"beside a prediction of {scores.ndim}, found {label.spec}"
         )
-    label = ops.SameShape(label, ops.Sum(values, axis=-1))
-    return ops.Squeeze(ops.TakeAlongAxis(values, ops.Unsqueeze(label, axis=-1), axis=-1), axis=-1)
+    label = ops.ClassIndex(ops.SameShape(label, ops.Sum(scores, axis=-1)), scores)
+    return ops.Squeeze(ops.TakeAlongAxis(scores, ops.Unsqueeze(label, axis=-1), axis=-1), axis=-1)

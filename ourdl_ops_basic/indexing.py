@@ -22,8 +22,8 @@ def _refuse_fractions(spec, what):
 class Gather(Op):
     """``y[..., j..., ...] = x[..., indices[j...], ...]``: slices of ``x`` along ``axis``.
 
-    The axes of ``indices`` stand in the place of that axis. An index that is out of range is an IndexError where the array
-    library has such errors (JAX gives NaN).
+    The axes of ``indices`` stand in the place of that axis. An index that is out of range is an IndexError where the
+    array library has such errors (JAX gives NaN).
     """
 
     axis: int = 0
@@ -73,7 +73,8 @@ class ScatterAdd(Op):
 class TakeAlongAxis(Op):
     """``y[..., j, ...] = x[..., indices[..., j, ...], ...]`` along ``axis``; the other sizes are equal.
 
-    ONNX's GatherElements. An index that is out of range is an IndexError where the array library has such errors (JAX gives NaN).
+    ONNX's GatherElements. An index that is out of range is an IndexError where the array library has such errors (JAX
+    gives NaN).
     """
 
     axis: int = -1

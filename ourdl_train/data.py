@@ -34,25 +34,32 @@ def read_data(settings: DataSettings, inputs: Mapping[str, Variable], folder: Pa
 
 
 def read_columns(path: Path, columns: Mapping[str, Columns], inputs: Mapping[str, Variable]) -> Arrays:
-    """The arrays of ``inputs``, in the dtypes that they declare; every mistake in the names of columns is told at once."""
+    """The arrays of ``inputs``, in the dtypes that they declare; all wrong names of columns are told at once."""
     table = read_table(path)
-    chosen = {name: _chosen(table, name, columns[name].columns) for name in inputs}
-    problems = [names for names in chosen.values() if isinstance(names, str)]
+    chosen: dict[str, list[str]] = {}
+    problems = []
+    for name in inputs:
+        try:
+            chosen[name] = _chosen(table, name, columns[name].columns)
+        except DataError as error:
+            problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
     return check_lengths({name: _array(table, chosen[name], columns[name], inputs[name]) for name in inputs})
 
 
-def _chosen(table: Table, name: str, wanted: str | tuple[str, ...]) -> list[str] | str:
-    """The columns that are asked for, in the order of the file for a pattern; a message where there is none."""
+def _chosen(table: Table, name: str, wanted: str | tuple[str, ...]) -> list[str]:
+    """The columns that are asked for, in the order of the file for a pattern; DataError where there is none."""
     found: list[str] = []
     for each in (wanted,) if isinstance(wanted, str) else wanted:
         fitting = [each] if each in table.columns else [c for c in table.columns if fnmatchcase(c, each)]
         if not fitting:
             hint = did_you_mean(each, table.columns) or f"It has: {_some(table.columns)}."
-            return f"{table.path}: no column '{each}' for the input '{name}'. {hint}"
+            raise DataError(f"{table.path}: no column '{each}' for the input '{name}'. {hint}")
         found += [column for column in fitting if column not in found]
-    return found or f"{table.path}: the list of columns of the input '{name}' is empty"
+    if not found:
+        raise DataError(f"{table.path}: the list of columns of the input '{name}' is empty")
+    return found
 
 
 def _some(names: Iterable[str], limit: int = 8) -> str:
@@ -71,7 +78,7 @@ def _array(table: Table, names: list[str], settings: Columns, variable: Variable
     if not single:
         for name, array in zip(names, arrays, strict=True):
             if array.ndim != 1:
-                raise DataError(f"{table.path}: the array '{name}' has rank {array.ndim}: ask for it alone, by its name")
+                raise DataError(f"{table.path}: the array '{name}' has rank {array.ndim}: name it alone")
         _same_length(table, names, arrays)
         return np.stack(arrays, axis=1)
     array = arrays[0]
@@ -82,9 +89,8 @@ def _array(table: Table, names: list[str], settings: Columns, variable: Variable
 def _same_length(table: Table, names: list[str], arrays: list[Any]) -> None:
     for name, array in zip(names, arrays, strict=True):
         if len(array) != len(arrays[0]):
-            raise DataError(
-                f"{table.path}: '{names[0]}' has {len(arrays[0])} rows and '{name}' has {len(array)}: they must have as many"
-            )
+            found = f"'{names[0]}' has {len(arrays[0])} rows, '{name}' has {len(array)}"
+            raise DataError(f"{table.path}: columns of one input must be as long: {found}")
 
 
 def declared_spec(variable: Variable) -> Spec | None:
@@ -99,7 +105,7 @@ def convert(array: Any, scale: float, declared: Spec | None, table: Table, colum
     """``array * scale`` in the declared dtype, if that can hold it."""
     if scale != 1.0:
         array = array * scale
-    dtype = np.dtype(np.float32) if declared is None else declared.dtype
+    dtype: Any = np.dtype(np.float32) if declared is None else declared.dtype
     if dtype.kind in "iub":
         bounds = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         bad = (array != np.floor(array)) | (array < bounds[0]) | (array > bounds[1])

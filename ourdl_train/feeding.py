@@ -15,7 +15,7 @@ from ourdl_train.tables import DataError
 
 @dataclass(frozen=True)
 class Feeding:
-    """The inputs to feed, in order, and how many rows at once; ``batch`` is None for one row without a batch dimension."""
+    """The inputs to feed, in order, and how many rows at once: None is one row, without a batch dimension."""
 
     inputs: dict[str, Variable]
     batch: int | None

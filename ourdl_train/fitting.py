@@ -50,7 +50,7 @@ class DivergedError(ArithmeticError):
     """The loss is NaN or infinite."""
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818  (a KeyboardInterrupt, which is no error)
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C while training; ``fit`` holds what was reached."""
 
     def __init__(self, message: str, fit: Fit) -> None:
@@ -74,8 +74,8 @@ def fit(
 ) -> Fit:
     """Train ``model``: a model file that was loaded, or a Graph with ``loss``, ``optimizer`` and ``epochs`` given.
 
-    ``data`` is that of the model file where it is not given; arrays by input name are all trained on. What is given here
-    goes before what the file says. ``state`` continues from an earlier state. The same seed gives the same bits.
+    ``data`` is that of the model file where it is not given; arrays by input name are all trained on. What is given
+    here goes before what the file says. ``state`` continues from an earlier state. The same seed gives the same bits.
     """
     given = {"optimizer": optimizer, "epochs": epochs, "batch": batch, "seed": seed, "shuffle": shuffle}
     graph = model if isinstance(model, Graph) else model.graph
@@ -195,7 +195,7 @@ class _Training:
 
 
 def _listened() -> Any:
-    """The hook ``ourdl_step_ended`` if anybody listens, asked once a run: a hook without listeners is not for nothing."""
+    """The hook ``ourdl_step_ended`` if anybody listens, asked once a run: calling it in vain costs time."""
     hook = hooks.manager.hook.ourdl_step_ended
     return hook if hook.get_hookimpls() else None
 
@@ -207,7 +207,7 @@ def _inputs(graph: Graph, loss: Node, arrays: Arrays) -> dict[str, Variable]:
     for name in arrays:
         if name not in named:
             raise DataError(f"there is data for '{name}', which is no input of the graph. Inputs: {', '.join(named)}")
-    wanted = {name: node for name, node in named.items() if node in used and isinstance(node, Variable)}
+    wanted = {name: node for name, node in named.items() if isinstance(node, Variable) and node in used}
     for name in wanted:
         if name not in arrays:
             raise DataError(f"the input '{name}' of the graph has no data. There is data for: {', '.join(arrays)}")

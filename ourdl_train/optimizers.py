@@ -23,10 +23,11 @@ def optimizer(value: Any) -> Optimizer:
     if isinstance(value, Optimizer):
         return value
     if isinstance(value, str):
-        return registry.get(value)()  # type: ignore[no-any-return]
+        return registry.get(value)()
     if isinstance(value, Mapping) and "name" in value:
-        return registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})  # type: ignore[no-any-return]
-    raise TypeError(f'must be an optimizer, as {{ name = "Adam", lr = 0.001 }}, found {type(value).__name__} {value!r:.60}')
+        return registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})
+    found = f"{type(value).__name__} {value!r:.60}"
+    raise TypeError(f'must be an optimizer, as {{ name = "Adam", lr = 0.001 }}, found {found}')
 
 
 class Optimizer(Record):
@@ -61,7 +62,9 @@ class Optimizer(Record):
         found = {name: next((rate for p, rate in table if fnmatchcase(name, p)), None) for name in names}
         missing = [name for name, rate in found.items() if rate is None]
         if missing:
-            raise LookupError(f"lr: the table has no entry for the parameter '{missing[0]}'. Add one, or \"*\" for the rest")
+            raise LookupError(
+                f"lr: the table has no entry for the parameter '{missing[0]}'. Add it, or '*' for the rest"
+            )
         return found  # type: ignore[return-value]
 
     def __call__(self, loss: Node) -> Updates:
@@ -140,7 +143,7 @@ class MomentumStep(Composite):
 
 
 class AdamStep(Composite):
-    """One step of Adam, with the corrections of bias as scalars: ``m' / (1 - beta1**t)`` and ``v' / (1 - beta2**t)``."""
+    """One step of Adam, with the corrections of bias (``1 - beta1**t``, ``1 - beta2**t``) as scalars."""
 
     beta1: float
     beta2: float
@@ -175,8 +178,8 @@ Decay = Annotated[float, Range(low=0, high=1, open_high=True)]
 class SGD(Optimizer):
     """Stochastic gradient descent: ``p' = p - lr * g``; with momentum ``m' = momentum * m + g``, ``p' = p - lr * m'``.
 
-    Momentum is Sutskever's et al. (2013) in the form of PyTorch: the learning rate is applied to the momentum when it is
-    used, not when it is gathered, and the first momentum is the first gradient. No Nesterov step, no dampening.
+    Momentum is that of Sutskever et al. (2013) in the form of PyTorch: the learning rate is applied to the momentum
+    when it is used, not when it is gathered, and the first momentum is the first gradient. No Nesterov step.
     """
 
     lr: Any = 0.01

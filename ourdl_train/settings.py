@@ -88,7 +88,7 @@ class Split(Record):
 
 
 class Columns(Record):
-    """The columns that one input is made of: a name (one value a row), a pattern or a list (several), times ``scale``."""
+    """The columns of one input: a name (one value a row), a pattern or a list (several); multiplied by ``scale``."""
 
     columns: str | tuple[str, ...]
     scale: float = 1.0
@@ -127,4 +127,4 @@ class DataSettings:
                 problem(name, f"no input named '{name}'. {hint}")
         for name in graph.inputs:
             if name not in self.columns:
-                problem(name, f'the input \'{name}\' has no data: write {name} = {{ columns = "..." }}')
+                problem(name, f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}")

@@ -72,7 +72,7 @@ class Table:
                 array = np.array([self._number(text, row, column) for row, text in enumerate(values)])
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}, which nothing can be learned from")
+            raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}; values must be finite")
         return array
 
     def _number(self, text: str, row: int, column: str) -> float:

@@ -34,12 +34,12 @@ jax.config.update("jax_platforms", "cpu")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """``op`` (its name, or a class) on ``inputs`` gives what the JAX function ``reference`` of the same inputs gives, and so do its gradients.
+    """``op`` on ``inputs`` gives what the JAX function ``reference`` of the same inputs gives, and so do its gradients.
 
-    ``inputs``: NumPy arrays (floating ones in float64), Python numbers (constants in the graph) or None. ``wrt``: the
+    ``op``: its name, or a class. ``inputs``: NumPy arrays (floating ones in float64), Python numbers (constants in the graph) or None. ``wrt``: the
     positions to differentiate, all floating arrays when not given. ``order``: how many times. Of an op with several
     outputs ``reference`` returns a tuple, or the one numbered ``output``. ``skip`` maps an aspect to the reason why it
-    cannot hold. Tolerances are relative to the largest magnitude of the expected array and for float64; those of
+    cannot hold. ``elementwise``: say True of a composite that acts on each element. Tolerances are relative to the largest magnitude of the expected array and for float64; those of
     float32 are ``rtol32``.
     """
 
@@ -53,6 +53,7 @@ class Case:
     rtol: float = 1e-9
     rtol32: float = 2e-5
     mode: str = "inference"
+    elementwise: bool | None = None
     skip: dict[str, str] = field(default_factory=dict)
     name: str = ""
 
@@ -69,8 +70,8 @@ class Case:
         return tuple(i for i, x in enumerate(self.inputs) if _is_floating(x))
 
     @property
-    def elementwise(self) -> bool:
-        return issubclass(self.op_class, Elementwise)
+    def is_elementwise(self) -> bool:
+        return issubclass(self.op_class, Elementwise) if self.elementwise is None else self.elementwise
 
     @property
     def op_class(self) -> type[Op]:
@@ -113,10 +114,10 @@ def aspects_of(case: Case) -> list[str]:
         "gradients": bool(case.positions) and case.order > 0,
         "float32": floating,
         "jax32": floating,
-        "broadcast": case.elementwise and len(arrays) > 1,
-        "zero_d": case.elementwise,
-        "empty": case.elementwise,
-        "numbers": case.elementwise or all(np.ndim(x) == 0 for x in case.inputs),
+        "broadcast": case.is_elementwise and len(arrays) > 1,
+        "zero_d": case.is_elementwise,
+        "empty": case.is_elementwise,
+        "numbers": case.is_elementwise or all(np.ndim(x) == 0 for x in case.inputs),
     }
     return [name for name in ASPECTS if applies.get(name, True) and name not in case.skip]
 
@@ -188,7 +189,7 @@ def actual(case: Case, inputs: Iterable[Any], order: int = 0, sizes: str = "know
     ``sizes``: whether the Variables declare theirs (``"unknown"`` declares None). ``numbers``: Python numbers come in
     through Variables too, instead of being written into the graph.
     """
-    inputs = list(inputs)
+    inputs = _copies(inputs)
     given = [x for x in inputs if hasattr(x, "shape") or (numbers and x is not None)]
     nodes = [_variable(x, i, sizes) if any(x is y for y in given) else x for i, x in enumerate(inputs)]
     variables = [node for node in nodes if isinstance(node, Variable)]
@@ -204,6 +205,11 @@ def actual(case: Case, inputs: Iterable[Any], order: int = 0, sizes: str = "know
         values = _run(case, variables, [*grads, *second], given)
         found.first, found.second = values[: len(grads)], values[len(grads) :]
     return found
+
+
+def _copies(inputs: Iterable[Any]) -> list[Any]:
+    """The inputs; NumPy arrays as copies, so that an op that writes into them spoils one run only."""
+    return [x.copy() if isinstance(x, np.ndarray) else x for x in inputs]
 
 
 def outputs_of(case: Case, nodes: list[Any]) -> list[Any]:
@@ -262,13 +268,13 @@ def _value(case: Case) -> None:
 
 def _at_once(case: Case) -> None:
     """``ops.X(arrays)`` gives what the graph gives, and does not write into its inputs."""
-    before = [x.copy() if isinstance(x, np.ndarray) else x for x in case.inputs]
-    found = ops[case.op](*case.inputs, **case.attributes)
+    given = _copies(case.inputs)
+    found = ops[case.op](*given, **case.attributes)
     found = [found] if not isinstance(found, tuple) else list(found)
     if case.output is not None:
         found = [found[case.output]]
     _compare(Results(found), expected(case), case)
-    for i, (x, y) in enumerate(zip(case.inputs, before, strict=True)):
+    for i, (x, y) in enumerate(zip(given, case.inputs, strict=True)):
         assert not isinstance(x, np.ndarray) or x.tobytes() == y.tobytes(), f"input {i} was written to"
 
 
@@ -385,7 +391,7 @@ def _empty(case: Case) -> None:
 
 def _numbers(case: Case) -> None:
     """Python numbers in, Python numbers out with the values that arrays have; gradients too."""
-    full = _broadcasted(case) if case.elementwise else list(case.inputs)
+    full = _broadcasted(case) if case.is_elementwise else list(case.inputs)
     size = max((x.size for x in full if isinstance(x, np.ndarray)), default=1)
     for k in sorted({0, size // 2, size - 1}) if size else []:
         arrays = [np.asarray(x.reshape(-1)[k]) if isinstance(x, np.ndarray) else x for x in full]

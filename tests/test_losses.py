@@ -215,24 +215,29 @@ def test_labels_that_count_take_the_dtype_of_the_prediction(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["SoftmaxCrossEntropy", "NLL"])
-@pytest.mark.parametrize("index", [-1, 4, 2**40])
+@pytest.mark.parametrize("index", [-1, 4])
 @pytest.mark.parametrize("given", ["numpy", "strict"])
 def test_an_index_that_is_no_class_is_an_error(name, index, given):
     import array_api_strict
 
     library = np if given == "numpy" else array_api_strict
     prediction, label = library.asarray(P), library.asarray(np.array([0, index, 1]))
-    with pytest.raises(IndexError, match="index|indices"):
+    with pytest.raises(IndexError, match=f"{index} is no class: there are 4, 0 to 3"):
         ops[name](prediction, label)
 
 
-def test_an_index_that_is_no_class_is_never_silent_with_jax():
+def test_an_index_that_is_no_class_gives_nan_with_jax():
     for index in (-1, 4):
-        try:
-            found = ops.SoftmaxCrossEntropy(jnp.asarray(P), jnp.asarray([0, index, 1]))
-        except IndexError:
-            continue
-        assert jnp.isnan(found), index
+        assert jnp.isnan(ops.SoftmaxCrossEntropy(jnp.asarray(P), jnp.asarray([0, index, 1]))), index
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint32, np.uint64])
+def test_indices_of_any_integer_dtype(dtype):
+    found, first = results("NLL", P, CLASSES.astype(dtype))
+    assert found == results("NLL", P, CLASSES)[0]
+    assert first.dtype == np.float64
+    with pytest.raises(IndexError, match="7 is no class"):
+        ops.NLL(P, np.array([0, 7, 0], dtype))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,7 @@
+"""``python -m ourdl_cli`` is the command ``ourdl``."""
+
+import sys
+
+from ourdl_cli.main import main
+
+sys.exit(main())

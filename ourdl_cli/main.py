@@ -1,0 +1,124 @@
+"""The command ``ourdl``: its subcommands, and what a person sees when something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ourdl_core.errors import did_you_mean
+from ourdl_core.hooks import hooks
+
+# What is wrong with a request, a file or a name; any other exception is a fault of OurDL or of a plugin.
+MISTAKES = (ValueError, TypeError, LookupError, ArithmeticError, OSError, ImportError)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one message, with a suggestion for a name that is almost right."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"ourdl: {message}\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), choices) or f"Commands are: {', '.join(choices)}."
+            self.exit(2, f"ourdl: unknown command '{value}'. {hint}\n")
+
+
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with the commands of plugins."""
+    from ourdl_cli import registry_commands, system_commands, train_commands
+
+    about = "Train models from files, and see which ops are installed."
+    found = Parser(prog="ourdl", description=about, formatter_class=_Formatter)
+    found.add_argument("--version", action="store_true", help="print the version of OurDL")
+    found.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = found.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Command)
+    for module in (train_commands, registry_commands, system_commands):
+        module.add(commands)
+    hooks.call("ourdl_commands", commands=commands)
+    return found
+
+
+class _Command(Parser):
+    """The parser of one command; ``--debug`` is understood after it too."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**{"formatter_class": _Formatter, **keywords})
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0, 1 for "no", 2 for a mistake, 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    with warnings.catch_warnings():
+        if not sys.warnoptions and not debug:
+            warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            status = _run(given)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # Who reads has seen enough (``| head``); Python would complain when it flushes stdout at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except KeyboardInterrupt as stop:
+            print(f"ourdl: {stop or 'stopped'}", file=sys.stderr)
+            return 130
+        except Exception as error:
+            return _report(error, debug)
+
+
+def _run(given: list[str]) -> int:
+    options = parser().parse_args(given)
+    if options.version:
+        from ourdl_cli.system_commands import version
+
+        print(f"ourdl {version('ourdl')}")
+        return 0
+    if options.command is None:
+        parser().print_help()
+        return 0
+    return int(options.run(options) or 0)
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Tell what is wrong: in a message, or with the traceback that was asked for."""
+    if debug:
+        traceback.print_exception(error)
+        return 2 if isinstance(error, MISTAKES) else 1
+    print(f"ourdl: {message_of(error)}", file=sys.stderr)
+    return 2 if isinstance(error, MISTAKES) else 1
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says, with the notes that the core adds about nodes."""
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, KeyError) or not str(error):
+        text = f"{type(error).__name__}: {error}. This is a fault of OurDL or of a plugin: --debug shows where"
+    elif isinstance(error, MISTAKES):
+        text = str(error)
+    else:
+        text = f"unexpected {type(error).__name__}: {error}. --debug shows where"
+    return "\n".join([text, *getattr(error, "__notes__", [])])
+
+
+def _show_warning(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
+    print(f"ourdl: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
