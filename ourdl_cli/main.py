@@ -17,22 +17,27 @@ from ourdl_core.hooks import hooks
 MISTAKES = (ValueError, TypeError, LookupError, ArithmeticError, OSError, ImportError)
 
 
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one message, with a suggestion for a name that is almost right."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**{"formatter_class": _Formatter, "allow_abbrev": False, **keywords})
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"ourdl: {message}\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
+        if action.dest != "command":
+            super()._check_value(action, value)
+        elif action.choices is not None and value not in action.choices:
             choices = [str(choice) for choice in action.choices]
             hint = did_you_mean(str(value), choices) or f"Commands are: {', '.join(choices)}."
             self.exit(2, f"ourdl: unknown command '{value}'. {hint}\n")
-
-
-class _Formatter(argparse.HelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     from ourdl_cli import registry_commands, system_commands, train_commands
 
     about = "Train models from files, and see which ops are installed."
-    found = Parser(prog="ourdl", description=about, formatter_class=_Formatter)
+    found = Parser(prog="ourdl", description=about)
     found.add_argument("--version", action="store_true", help="print the version of OurDL")
     found.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = found.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Command)
@@ -54,7 +59,7 @@ class _Command(Parser):
     """The parser of one command; ``--debug`` is understood after it too."""
 
     def __init__(self, **keywords: Any) -> None:
-        super().__init__(**{"formatter_class": _Formatter, **keywords})
+        super().__init__(**keywords)
         self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
@@ -82,16 +87,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    options = parser().parse_args(given)
+    known = parser()
+    options, rest = known.parse_known_args(given)
+    if rest:
+        known.error(_unexpected(known, given, rest))
     if options.version:
         from ourdl_cli.system_commands import version
 
         print(f"ourdl {version('ourdl')}")
         return 0
     if options.command is None:
-        parser().print_help()
+        known.print_help()
         return 0
     return int(options.run(options) or 0)
+
+
+def _unexpected(known: argparse.ArgumentParser, given: list[str], rest: list[str]) -> str:
+    """What is wrong with arguments that no parser took."""
+    wrong = next((word for word in rest if word.startswith("-")), rest[0])
+    if not wrong.startswith("-"):
+        return f"one argument too many: '{wrong}'"
+    parsers: list[Any] = [known]
+    for action in known._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += [each for name, each in action.choices.items() if name in given]
+    options = [option for each in parsers for option in each._option_string_actions]
+    return f"unknown option '{wrong}'. {did_you_mean(wrong, options) or '--help lists them.'}"
 
 
 def _report(error: Exception, debug: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import json
 from fnmatch import fnmatchcase
@@ -10,10 +11,10 @@ from typing import Any
 
 from ourdl_cli.layout import pairs, paragraphs, table
 from ourdl_cli.sources import plain, summary
-from ourdl_core import OpError, registry
+from ourdl_core import Op, OpError, Record, registry
 from ourdl_core.attributes import REQUIRED, describe
-from ourdl_core.errors import BrokenOpError
-from ourdl_core.registry import Entry
+from ourdl_core.errors import BrokenOpError, UnknownOpError
+from ourdl_core.registry import Entry, Registry
 
 
 def add(commands: Any) -> None:
@@ -85,20 +86,27 @@ def _list_broken(entries: list[Entry], as_json: bool) -> int:
 
 def show_op(options: argparse.Namespace) -> int:
     """``ourdl show OP``."""
-    entry = registry.resolve(options.op)
-    op = registry.load(entry)
-    print(entry.id)
-    print()
-    print(paragraphs(plain(_documentation(op))))
-    if not (isinstance(op, type) and hasattr(op, "slots") and hasattr(op, "fields")):
-        print(f"\nThis is {type(op).__name__} {op!r:.60}, not a class of ops.")
-        return 0
-    inputs = [(_input_name(slot), _input_text(slot)) for slot in op.slots()]
+    entry, op = _found(options.op)
+    if not (isinstance(op, type) and issubclass(op, Record)):
+        raise TypeError(f"{entry.id} ({entry.target}) is not a class of ops, but {type(op).__name__} {op!r:.60}")
+    print(f"{entry.id}\n\n{paragraphs(plain(_documentation(op)))}")
+    if issubclass(op, Op):
+        inputs = [(_input_name(slot), _input_text(slot)) for slot in op.slots()]
+        print(f"\nInputs\n{pairs(inputs)}" if inputs else "\nInputs: none")
     attributes = [(name, _attribute(field)) for name, field in op.fields().items()]
-    print(f"\nInputs\n{pairs(inputs)}" if inputs else "\nInputs: none")
     print(f"\nAttributes\n{pairs(attributes)}" if attributes else "\nAttributes: none")
     print(f"\nFrom\n{pairs([('package', entry.provider), ('class', entry.target), ('file', _file(op))])}")
     return 0
+
+
+def _found(name: str) -> tuple[Entry, Any]:
+    """The op of a name, else the optimizer or initializer."""
+    groups = (registry, Registry("ourdl.optimizers"), Registry("ourdl.initializers"))
+    for group in groups:
+        with contextlib.suppress(UnknownOpError):
+            entry = group.resolve(name)
+            return entry, group.load(entry)
+    return registry.resolve(name), None  # which says what there is instead
 
 
 def _documentation(op: Any) -> str:
@@ -121,10 +129,9 @@ def _drawn(made: Any) -> str:
 
 
 def _attribute(field: Any) -> str:
-    if field.default is REQUIRED:
-        return f"{describe(field.annotation)}, required"
+    kind = "any value" if field.annotation is Any else describe(field.annotation)
     default = "none" if field.default is None else field.default
-    return f"{describe(field.annotation)}, default {default}"
+    return f"{kind}, required" if field.default is REQUIRED else f"{kind}, default {default}"
 
 
 def _file(op: type) -> str:

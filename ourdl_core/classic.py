@@ -40,7 +40,7 @@ class ClassicOp(Elementwise):
 
     def run(self, values: tuple[Any, ...]) -> Any:
         """A stand-in that has computed its value."""
-        node = self.stand_in.__new__(self.stand_in)
+        node: Any = object.__new__(self.stand_in)
         node.__dict__.update(self.settings.values if self.settings is not None else {})
         node.__dict__["parents"] = parents = [Given(value) for value in values]
         node.__dict__.update(zip(("parent1", "parent2"), parents, strict=False))

@@ -73,7 +73,7 @@ class Function:
             from ourdl_core.program import Program
 
             self._program = Program(list(self.inputs), list(self.outputs), mode=self.mode)
-        return tuple(self._program.compute(list(values)))
+        return tuple(self._program.evaluate(list(values)))
 
     def _inline(self, values: tuple[Any, ...]) -> tuple[Node, ...]:
         """A copy of the nodes inside, on ``values``; composites keep what they made."""

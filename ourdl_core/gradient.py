@@ -22,7 +22,7 @@ from ourdl_core.op import Composite, outputs_of
 def grad(out: Node, wrt: Node, seed: Any = None) -> Node | None: ...
 @overload
 def grad(out: Node, wrt: Sequence[Node], seed: Any = None) -> list[Node | None]: ...
-def grad(out: Node, wrt: Node | Sequence[Node], seed: Any = None) -> Node | None | list[Node | None]:
+def grad(out: Node, wrt: Node | Sequence[Node], seed: Any = None) -> Node | list[Node | None] | None:
     """The gradient of ``out`` with respect to each node of ``wrt``, as nodes; None for one that ``out`` does not use.
 
     ``seed`` is the upstream gradient, of the shape of ``out``; ones when not given, so that for an ``out`` that is not
@@ -67,7 +67,7 @@ class Gradient(Composite):
     seeded: bool = False
 
     @property
-    def num_outputs(self) -> int:  # type: ignore[override]
+    def num_outputs(self) -> int:
         return len(self.function.outputs) - self.count
 
     def body(self, *inputs: Any) -> Any:
@@ -97,7 +97,8 @@ def _spec_within(function: Function, node: Node, specs: tuple[Spec | None, ...])
     from ourdl_core.infer import placeholder
 
     inputs = [placeholder(spec) for spec in specs[: len(function.inputs)] if spec is not None]
-    return Function(function.inputs, node)(*inputs)[0].spec
+    found: Node = Function(function.inputs, node)(*inputs)[0]
+    return found.spec
 
 
 def sweep(outs: Sequence[Node], seeds: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
@@ -122,8 +123,8 @@ def sweep(outs: Sequence[Node], seeds: Sequence[Node], wrt: Sequence[Node]) -> l
         if total is None and node not in pieces:
             continue
         for parent, piece in zip(node.parents, _gradients(node, total, pieces.pop(node, {})), strict=True):
-            if piece is not None and parent in active and parent.spec.floating:  # type: ignore[union-attr]
-                sums.setdefault(parent, PairwiseSum()).add(_as_dtype_of(parent, piece))  # type: ignore[arg-type]
+            if piece is not None and parent is not None and parent in active and parent.spec.floating:
+                sums.setdefault(parent, PairwiseSum()).add(_as_dtype_of(parent, piece))
     return [sums[node].total() if node in sums else None for node in wrt]
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from ourdl_core.registry import Registry
 
 
-
-
 class Hooks:
     """The listeners installed; imported, and pluggy with them, when the first event is about to happen."""
 

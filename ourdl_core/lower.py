@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ourdl_core import context
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.infer import as_node
 from ourdl_core.node import Constant, Node, Output, Variable, order_of

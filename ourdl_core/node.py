@@ -119,7 +119,7 @@ class Node:
         """Shape (None for unknown sizes) and dtype; TypeError that names the Variable which does not declare its own."""
         from ourdl_core.infer import spec_of_node
 
-        return spec_of_node(self)
+        return spec_of_node(self)  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
@@ -277,7 +277,7 @@ def _new_run(node: Node) -> Run:
     return node._run
 
 
-def make_node(op: Op, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
+def make_node(op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
     """The node of ``op`` on ``parents``, which are bound to its slots already."""
     node = Node.__new__(Node)
     node._setup(op, parents, name)

@@ -51,7 +51,7 @@ def _guarded(exact: Callable[..., Any], array: Callable[..., Any]) -> Callable[.
 
 def _power(a: float, b: float) -> Any:
     result = a**b
-    return result if type(result) is not complex else math.nan  # type: ignore[comparison-overlap]
+    return result if type(result) is not complex else math.nan
 
 
 def _sign(x: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ourdl_core import context
-from ourdl_core.arrays import Spec
 from ourdl_core.context import Label
 from ourdl_core.errors import did_you_mean
 from ourdl_core.function import Function
@@ -18,8 +17,7 @@ from ourdl_core.slots import Slot, slots_of
 
 # Words of a node that an attribute or an input must not take: they could not be reached under their name.
 NODE_WORDS = frozenset(
-    "parents value grad set_value forward get_grad get_parent_grad update clear name op kind spec ndim dtype outputs "
-    "describe built_at parent1 parent2".split()
+    word for word in (*dir(Node), "made", "trainable", "index", "parent1", "parent2") if not word.startswith("_")
 )
 
 
@@ -111,10 +109,12 @@ class Op(Record):
             flags = cls._shape_only = tuple(slot.shape_only for slot in cls.slots())
         return bool(flags) and flags[min(position, len(flags) - 1)]
 
-    def compute(self, *inputs: Any) -> Any:
+    # Any signature is a legal override of these to a type checker: inputs are what an author names.
+
+    def compute(self, *inputs: Any, **_: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no compute(self, ...): write one, or derive from Composite")
 
-    def vjp(self, g: Any, y: Any, *inputs: Any) -> Any:
+    def vjp(self, *inputs: Any, **_: Any) -> Any:
         """Override: the gradient of each input from the upstream gradient ``g``."""
         raise TypeError(f"{type(self).__name__} has no gradient: it defines no vjp(self, g, y, ...)")
 
@@ -129,7 +129,7 @@ class Op(Record):
             )
         return found
 
-    def infer(self, *specs: Spec | None) -> Any:
+    def infer(self, *specs: Any, **_: Any) -> Any:
         """Shape and dtype of the output from those of the inputs: by running ``compute`` on a stand-in."""
         from ourdl_core.infer import infer_by_running
 
@@ -141,7 +141,7 @@ class Elementwise(Op):
 
     __slots__ = ()
 
-    def infer(self, *specs: Spec | None) -> Spec:
+    def infer(self, *specs: Any, **_: Any) -> Any:
         from ourdl_core.infer import infer_elementwise
 
         return infer_elementwise(self, specs)
@@ -171,7 +171,7 @@ class Composite(Op):
     def _signature(cls) -> Any:
         return cls.body
 
-    def body(self, *inputs: Any) -> Any:
+    def body(self, *inputs: Any, **_: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no body(self, ...)")
 
     @property
@@ -179,14 +179,14 @@ class Composite(Op):
         """Whether the class writes its own gradient, so that the chain rule takes it whole."""
         return type(self).vjp is not Op.vjp
 
-    def infer(self, *specs: Spec | None) -> Any:
+    def infer(self, *specs: Any, **_: Any) -> Any:
         from ourdl_core.infer import infer_composite
 
         return infer_composite(self, specs)
 
 
 def _scalar(x: Any) -> bool:
-    return not isinstance(x, Node) and not hasattr(x, "ndim") or x.ndim == 0
+    return (not isinstance(x, Node) and not hasattr(x, "ndim")) or x.ndim == 0
 
 
 # ---- from arguments to a node ---------------------------------------------------------------------------------------
@@ -304,7 +304,8 @@ def _make_missing(
     node: Node, op: Op, slots: tuple[Slot, ...], parents: list[Node | None], missing: list[int]
 ) -> list[Node | None]:
     store, label = node._made, node._label
-    assert store is not None and label is not None
+    assert store is not None
+    assert label is not None
     given = {slot.name: parent for slot, parent in zip(slots, parents, strict=False) if parent is not None}
     hidden = context.graph.set(None)
     for position in missing:

@@ -12,7 +12,7 @@ from ourdl_core.registry import Registry
 registry = Registry("ourdl.ops")
 
 
-class NoSuchOp(OpError, AttributeError):
+class NoSuchOpError(OpError, AttributeError):
     """``ops.<name>`` for a name that cannot be resolved; an AttributeError too, so that ``hasattr`` works."""
 
 
@@ -67,7 +67,7 @@ def compute(node: Node) -> Any:
     tokens = context.graph.set(None), context.trace.set(None)
     try:
         outputs = list(node.outputs)
-        values = Program([], outputs).compute([])
+        values = Program([], outputs).evaluate([])
     finally:
         context.trace.reset(tokens[1])
         context.graph.reset(tokens[0])
@@ -85,7 +85,7 @@ class Ops:
         except OpError as error:
             if isinstance(error.__cause__, Exception):
                 raise
-            raise NoSuchOp(str(error)) from None
+            raise NoSuchOpError(str(error)) from None
 
     def __getitem__(self, reference: str) -> NamedOp:
         return NamedOp(registry.get(reference, context.within.get()))

@@ -13,12 +13,12 @@ from ourdl_core.arrays import Spec, as_value, library_of, spec_of
 from ourdl_core.execute import executable
 from ourdl_core.infer import UndeclaredError, placeholder, spec_of_made, unknown
 from ourdl_core.initializers import initializer
+from ourdl_core.keys import generator, make_key, next_key
 from ourdl_core.layout import Builder, Layout
 from ourdl_core.lower import MODES, Lowering
 from ourdl_core.naming import adopt, unique_names
 from ourdl_core.node import Node, Variable, order_of
 from ourdl_core.numbers import NUMBER_TYPES
-from ourdl_core.keys import generator, make_key, next_key
 
 State = dict[str, Any]
 Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]
@@ -52,7 +52,8 @@ class Program:
             raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}, found {mode!r}")
         self.mode = mode
         self._inputs = tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
-        self.outputs = outputs if isinstance(outputs, Node) else dict(outputs) if isinstance(outputs, Mapping) else list(outputs)
+        many = dict(outputs) if isinstance(outputs, Mapping) else outputs
+        self.outputs = many if isinstance(many, (Node, dict)) else list(many)
         self._outputs = _listed(self.outputs)
         self._updates = updates if callable(updates) else dict(updates or {})
         self._given_updates: dict[Variable, Node] = {} if callable(self._updates) else self._updates
@@ -80,7 +81,7 @@ class Program:
             after[str(variable.name)] = next_key(state[str(variable.name)])
         return self._shaped(found[:count]), after
 
-    def compute(self, values: list[Any]) -> list[Any]:
+    def evaluate(self, values: list[Any]) -> list[Any]:
         """The outputs of a Program that has no state, as a list."""
         plan = self._plan(values, {})
         if plan.names:
@@ -118,8 +119,8 @@ class Program:
         """Give the Variables of this Program the values that they have in ``state``."""
         for plan in list(self._plans.values()):
             for variable in plan.variables:
-                if variable.name in state:
-                    variable.set_value(state[variable.name])
+                if str(variable.name) in state:
+                    variable.set_value(state[str(variable.name)])
 
     def _bound(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         """The input values in order, each as its Variable takes it."""
@@ -128,7 +129,8 @@ class Program:
             if unknown:
                 raise TypeError(f"this Program has no input '{unknown[0]}'. Inputs: {', '.join(self.input_names)}")
             rest = list(inputs)
-            inputs = tuple(named[name] if name in named else rest.pop(0) for name in self.input_names if name in named or rest)
+            wanted = [name for name in self.input_names if name in named or rest]
+            inputs = tuple(named[name] if name in named else rest.pop(0) for name in wanted if name in named or rest)
         if len(inputs) != len(self._inputs):
             raise TypeError(
                 f"this Program has {len(self._inputs)} inputs ({', '.join(self.input_names) or 'none'}), found {len(inputs)}"
@@ -308,7 +310,9 @@ def _stored(state: Mapping[str, Any], name: str) -> Any:
     try:
         return state[name]
     except KeyError:
-        raise LookupError(f"the state has no '{name}': begin with state = program.init(seed=0), with example inputs if they declare no shape") from None
+        raise LookupError(
+            f"the state has no '{name}': begin with state = program.init(seed=0), with example inputs if they declare no shape"
+        ) from None
 
 
 def _accepted(node: Node, value: Any) -> Any:

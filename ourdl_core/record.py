@@ -75,9 +75,9 @@ class Record:
         )
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (
-            type(self) is type(other) and self._hash == other._hash and self.__dict__ == other.__dict__  # type: ignore[attr-defined]
-        )
+        if self is other:
+            return True
+        return isinstance(other, Record) and type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
         return self._hash

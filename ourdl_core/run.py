@@ -14,6 +14,7 @@ from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.op import outputs_of
 from ourdl_core.program import Plan, Program, first_value, laying_out, signature_of
 
+
 class Run:
     """What is known of one result: its Program, the values of its last ``forward`` and their gradients.
 
@@ -27,7 +28,7 @@ class Run:
         self.nodes = [node for node in order if node.op is not None]
         self.selected = [node for node in order if isinstance(node, Output)]
         self.variables = [node for node in order if isinstance(node, Variable)]
-        self._single = all(node.op.num_outputs is None for node in self.nodes)
+        self._single = all(node.op is None or node.op.num_outputs is None for node in self.nodes)
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._programs: dict[str, Program] = {}

@@ -1,6 +1,7 @@
 """Graphs as plain dicts: the tree that a model file holds, and back. Names only; nothing in a tree can run code.
 
-``{"ourdl": 1, "inputs": {name: {shape, dtype}}, "parameters": {...}, "nodes": {name: {op, in, attributes}}, "outputs": {...}}``
+``{"ourdl": 1, "inputs": {name: {shape, dtype}}, "parameters": {...}, "nodes": {name: {op, in, attributes}},
+"outputs": {name: node}}``
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def _variable(node: Variable) -> dict[str, Any]:
     return row
 
 
-class _Unbuilt(Exception):
+class _UnbuiltError(Exception):
     """A name stands for a node that could not be built, which has been told already."""
 
 
@@ -218,7 +219,7 @@ class _Reader:
             self._variables(tree, graph)
             self._nodes("nodes", tree.get("nodes", {}))
         for name, reference in tree.get("outputs", {}).items():
-            with suppress(_Unbuilt):
+            with suppress(_UnbuiltError):
                 node = self._reference(f"outputs.{name}", reference)
                 if node is not None:
                     graph.outputs[name] = node
@@ -353,7 +354,7 @@ class _Reader:
                     keywords[key] = value if value is None or value is False else self._reference(f"{path}.{key}", value)
                 elif key not in ("op", "in"):
                     keywords[key] = self._attribute(f"{path}.{key}", op_class, key, value)
-        except _Unbuilt:
+        except _UnbuiltError:
             return None
         if len(self.problems) > before:
             return None
@@ -381,7 +382,7 @@ class _Reader:
             return None
         node = self._named(reference)
         if node is None and reference.partition("[")[0].partition(".")[0] in self.failed:
-            raise _Unbuilt
+            raise _UnbuiltError
         if node is None:
             known = list(self.names)
             hint = did_you_mean(reference, known) or f"Defined are: {', '.join(known[:12])}."

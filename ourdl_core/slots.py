@@ -17,6 +17,11 @@ import numpy as np
 class ShapeOnly:
     """Annotation of an input that is only asked for its ``shape`` and ``dtype``: it is neither computed nor kept."""
 
+    shape: tuple[int, ...]
+    dtype: Any
+    ndim: int
+    number: bool
+
 
 @dataclass(frozen=True)
 class Made:

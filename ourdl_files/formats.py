@@ -20,6 +20,8 @@ MAX_DEPTH = 64
 
 def read_tree(path: Path) -> dict[str, Any]:
     """The tree of a model file, by the end of its name; ModelFileError for anything that is not one."""
+    if path.is_dir():
+        raise ModelFileError(str(path), [("", "is a directory, not a model file")])
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ModelFileError(str(path), [("", f"a model file is called {', '.join(f'*{end}' for end in READERS)}")])
@@ -44,8 +46,6 @@ def _text(path: Path) -> str:
         content = path.read_bytes() if size <= MAX_BYTES else b""
     except FileNotFoundError:
         raise ModelFileError(str(path), [("", f"no such file. {_beside(path)}".rstrip())]) from None
-    except IsADirectoryError:
-        raise ModelFileError(str(path), [("", "is a directory, not a model file")]) from None
     except (OSError, ValueError) as error:
         raise ModelFileError(str(path), [("", getattr(error, "strerror", None) or str(error))]) from None
     if size > MAX_BYTES:

@@ -35,9 +35,15 @@ def _reduced(spec, axis, keepdims, what):
     return tuple(n for i, n in enumerate(spec.shape) if i not in axes)
 
 
-def _refuse_bools(spec, what):
-    if spec.dtype.kind == "b":
-        raise TypeError(f"{what} of bools has no dtype to count in: cast first, as ops.Cast(x, to='int64')")
+def _dtype(x):
+    """The dtype that elements of ``x`` are added in; None (the library's default integer) for bools."""
+    dtype = getattr(x, "dtype", None)
+    return None if dtype is None or dtype == namespace(x).bool else dtype
+
+
+def _of_counts(spec):
+    """The spec of a result that counts where ``spec`` is of bools."""
+    return Spec(spec.shape, np.dtype(np.int64), spec.number) if spec.dtype.kind == "b" else spec
 
 
 def _refuse_integers(spec, what):
@@ -51,18 +57,17 @@ def _refuse_nothing(spec, axis, what):
 
 
 class Sum(Reduction):
-    """The sum over ``axis``, in the dtype of ``x``; 0 over an empty axis."""
+    """The sum over ``axis``, in the dtype of ``x`` (of bools: their number); 0 over an empty axis."""
 
     def compute(self, x):
         xp = namespace(x)
-        return xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=getattr(x, "dtype", None))
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=_dtype(x))
 
     def vjp(self, g, y, x):
         return spread(g, x, self.axis, self.keepdims)
 
     def infer(self, x):
-        _refuse_bools(x, "Sum")
-        return super().infer(x)
+        return _of_counts(super().infer(x))
 
 
 class Mean(Reduction):
@@ -159,7 +164,7 @@ class Prod(Reduction):
 
     def compute(self, x):
         xp = namespace(x)
-        return xp.prod(x, axis=self.axis, keepdims=self.keepdims, dtype=getattr(x, "dtype", None))
+        return xp.prod(x, axis=self.axis, keepdims=self.keepdims, dtype=_dtype(x))
 
     def vjp(self, g, y, x):
         """One axis after the other: the products of the others along each, multiplied."""
@@ -171,8 +176,7 @@ class Prod(Reduction):
         return dx
 
     def infer(self, x):
-        _refuse_bools(x, "Prod")
-        return super().infer(x)
+        return _of_counts(super().infer(x))
 
 
 class ProdOfOthers(Op):

@@ -203,11 +203,14 @@ def _listened() -> Any:
 def _inputs(graph: Graph, loss: Node, arrays: Arrays) -> dict[str, Variable]:
     """The inputs that the loss is computed from, by name; each must have data, and all data an input."""
     used = ancestors(loss)
-    named = graph.inputs or {name: graph[name] for name in arrays}
+    named: dict[str, Node] = {**graph.inputs} or {name: graph[name] for name in arrays}
     for name in arrays:
         if name not in named:
             raise DataError(f"there is data for '{name}', which is no input of the graph. Inputs: {', '.join(named)}")
-    wanted = {name: node for name, node in named.items() if isinstance(node, Variable) and node in used}
+    wanted: dict[str, Variable] = {}
+    for name, node in named.items():
+        if isinstance(node, Variable) and node in used:
+            wanted[name] = node
     for name in wanted:
         if name not in arrays:
             raise DataError(f"the input '{name}' of the graph has no data. There is data for: {', '.join(arrays)}")

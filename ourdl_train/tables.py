@@ -143,17 +143,15 @@ def _is_number(text: str) -> bool:
 def _read_npz(path: Path) -> Table:
     columns = {}
     with path.open("rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise DataError(f"{path}: holds one array (NPY), not named ones: save it with numpy.savez")
-            for name in archive.files:
+        if not zipfile.is_zipfile(file):
+            raise DataError(f"{path}: is not an NPZ file, as numpy.savez writes it")
+        file.seek(0)
+        archive = np.load(file, allow_pickle=False)
+        for name in archive.files:
+            try:
                 columns[name] = archive[name]
-        except DataError:
-            raise
-        except ValueError as error:
-            raise DataError(f"{path}: cannot be read: {error}") from None
-    for name, array in columns.items():
-        if array.dtype.kind not in "biuf":
-            raise DataError(f"{path}: the array '{name}' is {array.dtype}, not numbers")
+            except ValueError as error:
+                raise DataError(f"{path}: the array '{name}' is not numbers: {error}") from None
+            if columns[name].dtype.kind not in "biuf":
+                raise DataError(f"{path}: the array '{name}' is {columns[name].dtype}, not numbers")
     return Table(path, columns, None)

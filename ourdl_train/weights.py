@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,15 @@ def save_weights(path: str | Path, state: Mapping[str, Any]) -> None:
 
 def load_weights(path: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
     """The state in a file, which must hold what ``like`` does, by name, shape and kind of number; more is left out."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise WeightsError(f"{path}: is not a file of weights (NPZ), as 'ourdl train --save' writes it")
+        file.seek(0)
+        try:
+            archive = np.load(file, allow_pickle=False)
             found = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise WeightsError(f"{path}: is not a file of weights (NPZ): {error}") from None
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise WeightsError(f"{path}: the file of weights is damaged: {error}") from None
     problems = [problem for name in like if (problem := _misfit(name, like[name], found))]
     if problems:
         raise WeightsError("\n".join([f"{path}: the weights are not of this model", *problems]))

@@ -113,7 +113,7 @@ def losses(graph, parameters):
     """A loss, its gradients, and the gradients of a function of these."""
     loss = ops.Sum(ops.Sin(graph.outputs["y"]))
     first = grad(loss, [graph["x"], *parameters])
-    second = ops.Sum(*[ops.Sum(ops.Square(g)) for g in first]) if len(first) == 1 else ops.Add(*[ops.Sum(ops.Square(g)) for g in first])
+    second = ops.Add(*[ops.Sum(ops.Square(g)) for g in first])
     return loss, first, grad(second, [graph["x"], *parameters])
 
 
