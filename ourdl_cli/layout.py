@@ -52,13 +52,10 @@ def pairs(rows: Sequence[tuple[str, str]], indent: str = "  ") -> str:
 
 
 def paragraphs(text: str) -> str:
-    """Text as it is, but lines longer than the terminal wrapped with their indent."""
+    """Paragraphs filled to the width of the terminal; one with an indented line (an example) stays as it is."""
     limit = width() or 100
-    return "\n".join(_wrapped(line, limit, "", _indent(line)) for line in text.splitlines())
-
-
-def _indent(line: str) -> str:
-    return " " * (len(line) - len(line.lstrip()))
+    blocks = text.split("\n\n")
+    return "\n\n".join(b if "\n " in b or b.startswith((" ", ">>>")) else _wrapped(b, limit, "", "") for b in blocks)
 
 
 def _wrapped(text: str, limit: int, first: str, later: str) -> str:

@@ -61,7 +61,7 @@ def _versions() -> list[tuple[str, str]]:
         ("OurDL", version("ourdl")),
         ("Python", f"{platform.python_version()} ({sys.executable})"),
         ("NumPy", np.__version__),
-        ("system", platform.platform()),
+        ("system", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("processors", str(os.cpu_count())),
     ]
     optional = [(name, version(name)) for name in ("PyYAML", "threadpoolctl")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Trace:
     where: Any = None
     lowering: Any = None
     rules: dict[Any, Any] = field(default_factory=dict)
+    names: Any = None
     taken: dict[str, int] = field(default_factory=dict)
 
     def local_name(self, word: str, name: str | None) -> str:
@@ -71,27 +73,57 @@ class Trace:
 
 
 class Clock:
-    """Counts the changes of Variables: a value is stale if what it was computed from has changed since."""
+    """Counts the changes of Variables: a value is stale if what it was computed from has changed since.
 
-    __slots__ = ("last_set", "now")
+    ``last`` is the result of the last ``forward``, which may have no other owner.
+    """
+
+    __slots__ = ("last", "last_set", "now")
 
     def __init__(self) -> None:
         self.now = 0
         self.last_set = 0
+        self.last: Any = None
 
 
 clock = Clock()
 graph: ContextVar[Graph | None] = ContextVar("ourdl_graph", default=None)
 trace: ContextVar[Trace | None] = ContextVar("ourdl_trace", default=None)
+# The names of the ``with registry.scope(...)`` blocks around, for each kind of thing named.
+blocks: ContextVar[Mapping[str, Any]] = ContextVar("ourdl_scopes", default=MappingProxyType({}))
 within: ContextVar[str | None] = ContextVar("ourdl_within", default=None)
 
 
 @contextmanager
-def tracing(scope: Trace, domain: str | None) -> Iterator[None]:
-    """Run a body or a gradient rule of a plugin: its nodes belong to ``scope``, its names to ``domain``."""
-    tokens = trace.set(scope), within.set(domain)
+def local_names(names: Mapping[str, Any]) -> Iterator[None]:
+    """Let the local names be ``names``, as ``with registry.scope(...)`` made them where a node was built."""
+    token = blocks.set(names)
     try:
         yield
+    finally:
+        blocks.reset(token)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Nodes made inside belong to no Graph."""
+    token = graph.set(None)
+    try:
+        yield
+    finally:
+        graph.reset(token)
+
+
+@contextmanager
+def tracing(scope: Trace, domain: str | None) -> Iterator[None]:
+    """Run a body or a gradient rule of a plugin: its nodes belong to ``scope``, its names to ``domain``.
+
+    Those of a class without a domain mean what they meant where its node was built (``scope.names``).
+    """
+    tokens = trace.set(scope), within.set(domain)
+    try:
+        with nullcontext() if scope.names is None or domain is not None else local_names(scope.names):
+            yield
     finally:
         within.reset(tokens[1])
         trace.reset(tokens[0])

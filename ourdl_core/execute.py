@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ourdl_core.arrays import Spec
-from ourdl_core.kernels import bind
+from ourdl_core.infer import checked
 from ourdl_core.numbers import NUMBER_TYPES, to_number
 
 if TYPE_CHECKING:
     from ourdl_core.layout import Layout, Step
-
-__all__ = ["bind", "executable", "run"]
+    from ourdl_core.node import Node
 
 _FINISHED = frozenset((np.ndarray, float, int, bool, Spec))
 
@@ -44,17 +43,23 @@ def run(layout: Layout, leaves: list[Any]) -> list[Any]:
         except Exception as error:
             value = _recover(step, inputs(values), error)
         if type(value) not in _FINISHED:
-            value = finish(value, inputs(values))
+            value = finish(value, inputs(values), step.node)
         values[output] = value
         for i in dead:
             values[i] = None
     return [values[i] for i in layout.outputs]
 
 
-def finish(value: Any, inputs: Sequence[Any]) -> Any:
+def finish(value: Any, inputs: Sequence[Any], node: Node | None) -> Any:
     """A computed value as a graph holds it: NumPy scalars are 0-d arrays again, or Python numbers where all inputs are."""
+    if node is not None and node.op is not None:
+        try:
+            checked(node.op, value)
+        except TypeError as error:
+            error.add_note(f"  in {node.describe()}")
+            raise
     if type(value) is tuple:
-        return tuple(each if type(each) in _FINISHED else finish(each, inputs) for each in value)
+        return tuple(each if type(each) in _FINISHED else finish(each, inputs, None) for each in value)
     if isinstance(value, np.generic):
         return value.item() if inputs and all(type(v) in NUMBER_TYPES for v in inputs) else np.asarray(value)
     return value

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ourdl_core import context
-from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of
+from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of, output_of
 
 
 class Function:
@@ -85,10 +84,10 @@ class Function:
             if isinstance(node, (Variable, Constant)):
                 copies[node] = node
             elif isinstance(node, Output):
-                copies[node] = Output(copies[node.parents[0]], node.index)  # type: ignore[index]
+                copies[node] = output_of(copies[node.parents[0]], node.index)  # type: ignore[index]
             else:
                 copy = make_node(node.op, tuple(None if p is None else copies[p] for p in node.parents))
-                copy._made, copy._label = node._made, node._label
+                copy._made, copy._label, copy._names = node._made, node._label, node._names
                 copies[node] = copy
         return tuple(copies[node] for node in self.outputs)
 
@@ -98,9 +97,12 @@ class Function:
             numbers: dict[Node, int] = {}
             rows: list[Any] = []
             border = (*self.inputs, *self.captured)
-            for node in (*border, *self.nodes()):
+            for node in border:
                 numbers[node] = len(numbers)
-                rows.append(_row(node, numbers, node in border))
+                rows.append(("input", node._spec if isinstance(node, Variable) else None))
+            for node in self.nodes():
+                rows.append(_row(node, numbers))
+                numbers[node] = len(numbers)
             self._key = (self.mode, len(self.inputs), tuple(rows), tuple(numbers[node] for node in self.outputs))
         return self._key
 
@@ -114,9 +116,7 @@ class Function:
         return f"Function({len(self.inputs)} inputs, {len(self.nodes())} nodes, {len(self.outputs)} outputs)"
 
 
-def _row(node: Node, numbers: dict[Node, int], border: bool) -> Any:
-    if border:
-        return ("input", node._spec if isinstance(node, Variable) else None)
+def _row(node: Node, numbers: dict[Node, int]) -> Any:
     if isinstance(node, Constant):
         value = node.value
         return ("constant", type(value), repr(value)) if node.spec.number else ("constant", node.spec, value.tobytes())
@@ -128,8 +128,4 @@ def placeholders(like: Iterable[Any]) -> list[Variable]:
     """Inputs for a Function, one for each node or spec in ``like``: the same rank and dtype, sizes unknown."""
     from ourdl_core.infer import placeholder
 
-    token = context.graph.set(None)
-    try:
-        return [placeholder(each.spec.unsized() if isinstance(each, Node) else each.unsized()) for each in like]
-    finally:
-        context.graph.reset(token)
+    return [placeholder(each.spec.unsized() if isinstance(each, Node) else each.unsized()) for each in like]

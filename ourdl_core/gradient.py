@@ -28,6 +28,9 @@ def grad(out: Node, wrt: Node | Sequence[Node], seed: Any = None) -> Node | list
     ``seed`` is the upstream gradient, of the shape of ``out``; ones when not given, so that for an ``out`` that is not
     a scalar it is the gradient of its sum.
     """
+    for node in (out, *([wrt] if isinstance(wrt, Node) else wrt)):
+        if not isinstance(node, Node):
+            raise TypeError(f"a gradient is of a node with respect to nodes, found {type(node).__name__} {node!r:.60}")
     if isinstance(wrt, Node):
         return grad(out, [wrt], seed)[0]
     outs = [out]
@@ -39,6 +42,8 @@ def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) ->
     """The gradient of the sum of ``outs``, each weighted by its seed (ones where ``seeds`` is empty), for each ``wrt``."""
     order = order_of(outs)
     inside = dict.fromkeys([*order, *_made_inside(order, wrt)])
+    if any(node not in inside and not isinstance(node, Variable) for node in wrt):
+        inside.update(dict.fromkeys(_within_gradients(order)))
     for node in (*outs, *wrt):
         if node.op is not None and node.op.num_outputs is not None:
             raise TypeError(f"{node.describe()} has several outputs: choose one, as {node}.outputs[0]")
@@ -51,6 +56,16 @@ def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) ->
     node = make_node(record, (*leaves, *(as_node(seed) for seed in seeds)))
     found = dict(zip(connected, outputs_of(node), strict=True))
     return [found.get(each) for each in wrt]
+
+
+def _within_gradients(order: Sequence[Node]) -> list[Node]:
+    """The nodes that gradients in ``order`` are gradients of: they are not parents of these, but used all the same."""
+    found: list[Node] = []
+    for node in order:
+        if isinstance(node.op, Gradient):
+            within = order_of(node.op.function.outputs)
+            found += [*within, *_within_gradients(within)]
+    return found
 
 
 def _made_inside(order: Sequence[Node], wrt: Sequence[Node]) -> list[Node]:
@@ -78,11 +93,13 @@ class Gradient(Composite):
             raise TypeError("a gradient is built when a Program is laid out: put it into a Program or ask for its value")
         arity = len(self.function.inputs)
         inner = lowering.inner(dict(zip(self.function.inputs, inputs, strict=False)))
-        inner.distinct.update(self.function.outputs[self.count :])
-        lowered = inner.lower(self.function.outputs)
+        wrt = inner.lower_distinct(self.function.outputs[self.count :])
+        outs = inner.lower(self.function.outputs[: self.count])
         lowering.share(inner)
-        outs, wrt = lowered[: self.count], lowered[self.count :]
-        found = sweep(outs, list(inputs[arity:]) or [_ones_like(out) for out in outs], wrt)
+        seeds = list(inputs[arity:]) or [_ones_like(out) for out in outs]
+        for seed, out in zip(seeds, outs, strict=True):
+            _check_shape(seed, out, "the seed of a gradient")
+        found = sweep(outs, seeds, wrt)
         for variable, value in inner.updates.items():
             lowering.add_update(variable, lowering.lower([value])[0])
         return tuple(_zeros_like(w) if g is None else g for w, g in zip(wrt, found, strict=True))
@@ -124,7 +141,9 @@ def sweep(outs: Sequence[Node], seeds: Sequence[Node], wrt: Sequence[Node]) -> l
             continue
         for parent, piece in zip(node.parents, _gradients(node, total, pieces.pop(node, {})), strict=True):
             if piece is not None and parent is not None and parent in active and parent.spec.floating:
-                sums.setdefault(parent, PairwiseSum()).add(_as_dtype_of(parent, piece))
+                piece = _as_dtype_of(parent, piece)
+                _check_shape(piece, parent, f"a gradient that {node.kind}.vjp returned", node)
+                sums.setdefault(parent, PairwiseSum()).add(piece)
     return [sums[node].total() if node in sums else None for node in wrt]
 
 
@@ -134,7 +153,7 @@ def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple
 
     op = node.op
     assert op is not None
-    scope = Trace(Label(f"gradient of {node}"), {}, node._where)
+    scope = Trace(Label(f"gradient of {node}"), {}, node._where, names=node._names)
     y: Any = node
     g: Any = total
     with tracing(scope, domain_of(type(op))):
@@ -158,6 +177,17 @@ def _as_dtype_of(parent: Node, piece: Any) -> Node:
     if spec.number or piece.spec.number or piece.spec.dtype == spec.dtype:
         return piece  # type: ignore[no-any-return]
     return home("Cast")(piece, to=spec.dtype.name)  # type: ignore[no-any-return]
+
+
+def _check_shape(piece: Node, of: Node, what: str, node: Node | None = None) -> None:
+    """A gradient has the shape of what it is the gradient of, as far as sizes are known."""
+    found, wanted = piece.spec.shape, of.spec.shape
+    if len(found) != len(wanted) or any(a != b and None not in (a, b) for a, b in zip(found, wanted, strict=True)):
+        where = f"\n  in the gradient of {node.describe()}" if node is not None else ""
+        raise ValueError(
+            f"{what} is {piece.spec}, but what it is the gradient of is {of.spec}: they must have the same shape "
+            f"(ops.SumTo sums over axes that were broadcast){where}"
+        )
 
 
 class PairwiseSum:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from ourdl_core import context
 from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.numbers import NUMBER_TYPES
 
 if TYPE_CHECKING:
     from ourdl_core.op import Op
@@ -48,7 +50,10 @@ def _spec_of_one(node: Node) -> Any:
         return _spec_of_variable(node)
     assert node.op is not None
     try:
-        return infer(node.op, tuple(None if p is None else p._spec for p in node.parents))
+        with nullcontext() if node._names is None else context.local_names(node._names):
+            return infer(node.op, tuple(None if p is None else p._spec for p in node.parents))
+    except AttributeError as error:  # which the property ``spec`` would turn into "has no attribute 'spec'"
+        raise TypeError(f"{node.kind}: {error}\n  in {node.describe()}") from error
     except Exception as error:
         error.add_note(f"  in {node.describe()}")
         raise
@@ -106,17 +111,30 @@ def infer_by_running(op: Op, specs: Sequence[Spec | None]) -> Any:
 
 
 def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
-    from ourdl_core.execute import bind
+    from ourdl_core.kernels import bind
 
     values = [stand_in(s, probe, op.shape_only_at(i)) for i, s in enumerate(specs)]
-    with np.errstate(all="ignore"):
-        value = bind(op, np)(*values)
-    if (type(value) is tuple) != (op.num_outputs is not None):
-        raise TypeError(
-            f"{type(op).__name__}.compute returned {'a tuple' if type(value) is tuple else 'one array'}, "
-            f"but num_outputs is {op.num_outputs}"
-        )
+    try:
+        with np.errstate(all="ignore"):
+            value = bind(op, np)(*values)
+    except Exception as error:
+        if any(spec is not None and None in spec.shape for spec in specs):
+            shown = ", ".join(str(spec) for spec in specs)
+            error.add_note(f"  in a trial on ones, with {probe} for each ?, to find the output shape of {shown}: write infer")
+        raise
+    checked(op, value)
     return [spec_of(v) for v in (value if type(value) is tuple else (value,))]
+
+
+def checked(op: Op, value: Any) -> None:
+    """TypeError where ``compute`` returned what is not an array, or not as many as it said."""
+    count = op.num_outputs
+    if (type(value) is tuple) != (count is not None) or (count is not None and len(value) != count):
+        found = f"a tuple of {len(value)}" if type(value) is tuple else "one value"
+        raise TypeError(f"{type(op).__name__}.compute returned {found}, but num_outputs is {count}")
+    for each in value if type(value) is tuple else (value,):
+        if type(each) not in NUMBER_TYPES and not hasattr(each, "__array_namespace__") and not isinstance(each, np.generic):
+            raise TypeError(f"{type(op).__name__}.compute returned {type(each).__name__}, expected an array")
 
 
 def _common(found: list[Spec]) -> Spec:
@@ -165,18 +183,16 @@ def infer_composite(op: Any, specs: Sequence[Spec | None]) -> Any:
 
 def placeholder(spec: Spec) -> Variable:
     """A Variable that stands for a value of this spec, in no graph."""
-    hidden = context.graph.set(None)
-    variable = Variable()
-    context.graph.reset(hidden)
+    with context.hidden():
+        variable = Variable()
     variable._spec = spec
     return variable
 
 
 def unknown(spec: Callable[[], Spec]) -> Variable:
     """A Variable that stands for a value whose spec ``spec()`` tells when it is first asked."""
-    hidden = context.graph.set(None)
-    variable = Variable()
-    context.graph.reset(hidden)
+    with context.hidden():
+        variable = Variable()
     variable._rule = spec
     return variable
 

@@ -31,7 +31,8 @@ class Step(NamedTuple):
 class Layout:
     """The steps, where the leaves (first), constants and outputs stand, and what a person is shown.
 
-    ``rest`` are the values after the leaves before a run: constants, and None for what is computed.
+    ``rest`` are the values after the leaves before a run: constants, and None for what is computed. ``shared`` numbers the
+    outputs that may share memory with a leaf, a constant or one another.
     """
 
     steps: list[Step]
@@ -39,6 +40,7 @@ class Layout:
     outputs: list[int]
     scalar: bool
     nodes: list[Node]
+    shared: list[int]
 
 
 class Builder:
@@ -68,7 +70,16 @@ class Builder:
             type(value) in NUMBER_TYPES or type(value) is Spec or value is None for value in self.known.values()
         )
         steps = _finished(self.steps, keep={*outputs, *self.known}, free=not scalar)
-        return Layout(steps, rest, outputs, scalar, self.nodes)
+        return Layout(steps, rest, outputs, scalar, self.nodes, self._shared(outputs))
+
+    def _shared(self, places: list[int]) -> list[int]:
+        """The outputs that are given, constant, a view, or the same as an earlier one."""
+        given = set(self.leaves)
+        return [
+            i
+            for i, (node, place) in enumerate(zip(self.outputs, places, strict=True))
+            if node in given or place in self.known or place in places[:i] or _is_view(node)
+        ]
 
     def _compute(self, node: Node) -> None:
         if node in self.place:
@@ -134,9 +145,14 @@ class Builder:
         values = [self.known[i] for i in inputs]
         try:
             with np.errstate(all="ignore"):
-                return self._constant(_owned(finish(function(*values), values)))
+                return self._constant(_owned(finish(function(*values), values, None)))
         except Exception:
             return None
+
+
+def _is_view(node: Node) -> bool:
+    op = node.op if node.op is not None or not node.parents else node.parents[0].op  # type: ignore[union-attr]
+    return op is not None and op.view
 
 
 def _owned(value: Any) -> Any:
@@ -147,7 +163,9 @@ def _owned(value: Any) -> Any:
     return value
 
 
-def _spec_of(library: Any, value: Any) -> Spec:
+def _spec_of(library: Any, value: Any) -> Any:
+    if type(value) is tuple:
+        return tuple(_spec_of(library, each) for each in value)
     found = spec_of(value)
     return found if type(value) in NUMBER_TYPES else Spec(found.shape, found.dtype, False, library)
 

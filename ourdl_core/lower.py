@@ -7,10 +7,12 @@ from typing import Any
 
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.infer import as_node
-from ourdl_core.node import Constant, Node, Output, Variable, order_of
+from ourdl_core.node import Constant, Node, Output, Variable, order_of, output_of
 from ourdl_core.op import Composite, Op
 
 MODES = ("training", "inference")
+# Composites inside composites: more is a body that contains itself.
+DEEPEST = 100
 
 
 class Lowering:
@@ -27,7 +29,8 @@ class Lowering:
         self.lowered: dict[Node, Any] = {}
         self.updates: dict[Variable, Node] = {}
         self.rules: dict[Variable, Any] = {}
-        self.distinct: set[Node] = set()
+        self._distinct: set[Node] = set()
+        self.depth = 0
         self.given: list[Node] = []
         self._interned: dict[Any, Node] = {}
         self._sources: dict[Node, Variable] = {}
@@ -40,8 +43,17 @@ class Lowering:
                 self._record(node, self._one(node))
         return [self.lowered[node] for node in nodes]
 
+    def lower_distinct(self, nodes: Iterable[Node]) -> list[Node]:
+        """Lower what a gradient is asked for, each to a node of its own, also where an op only hands its input on.
+
+        Gradients within this lowering see the same nodes, so that a derivative passes through them too.
+        """
+        nodes = list(nodes)
+        self._distinct.update(nodes)
+        return self.lower(nodes)
+
     def _record(self, node: Node, result: Any) -> None:
-        if node in self.distinct and not isinstance(result, tuple) and result in self.lowered:
+        if node in self._distinct and not isinstance(result, tuple) and result in self.lowered:
             result = self._node(_home_op("Identity"), (result,), node)
         for each in result if isinstance(result, tuple) else (result,):
             self.lowered.setdefault(each, each)
@@ -59,18 +71,17 @@ class Lowering:
             return self._output(node)
         parents = tuple(None if p is None else self.lowered[p] for p in node.parents)
         op = _in_mode(node.op, self.mode)
-        if isinstance(op, Composite) and not (self.whole and op.own_vjp):
-            return self._expand(op, node, parents)
+        if isinstance(op, Composite):
+            if not (self.whole and op.own_vjp):
+                return self._expand(op, node, parents)
+            _refuse_made_inside(op, node)
         return self._node(op, parents, node)
 
     def _output(self, node: Output) -> Node:
         producer = self.lowered[node.parents[0]]  # type: ignore[index]
         if isinstance(producer, tuple):
             return producer[node.index]  # type: ignore[no-any-return]
-        key = (producer, node.index)
-        if key not in self._interned:
-            self._interned[key] = Output(producer, node.index)
-        return self._interned[key]
+        return output_of(producer, node.index)
 
     def _node(self, op: Op, parents: tuple[Node | None, ...], source: Node) -> Node:
         key = (op, parents)
@@ -82,13 +93,19 @@ class Lowering:
         return node
 
     def _expand(self, op: Composite, node: Node, parents: tuple[Node | None, ...]) -> Any:
-        scope = Trace(node._label or Label(node.kind), _store(node), node._where, self, self.rules)
+        scope = Trace(node._label or Label(node.kind), _store(node), node._where, self, self.rules, node._names)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise RecursionError(f"{node.kind} is nested {DEEPEST} deep: does its body contain itself?")
         try:
             results, updates = run_body(op, parents, scope, self.mode)
             lowered = tuple(self.lower(results))
         except Exception as error:
-            error.add_note(f"  in {node.describe()}")
+            if self.depth == 1 or not isinstance(error, RecursionError):
+                error.add_note(f"  in {node.describe()}")
             raise
+        finally:
+            self.depth -= 1
         for name, value in updates.items():
             self._update(op, name, parents, value)
         return lowered if op.num_outputs is not None else lowered[0]
@@ -119,7 +136,12 @@ class Lowering:
             return given[variable] if variable in given else self.lower([variable])[0]
 
         inner = Lowering(leaf, self.mode, whole=True)
-        inner.rules = self.rules
+        inner.rules, inner.depth = self.rules, self.depth
+        for node in self._distinct:
+            if isinstance(node, Variable) or node not in self.lowered:
+                continue
+            inner._distinct.add(node)
+            inner.lowered[node] = inner.lowered[self.lowered[node]] = self.lowered[node]
         return inner
 
     def give(self, node: Node, leaf: Node) -> None:
@@ -135,12 +157,22 @@ class Lowering:
                 self.lowered.setdefault(within, self.lowered[node])
 
 
+def _refuse_made_inside(op: Composite, node: Node) -> None:
+    """A gradient that an author wrote cannot reach parameters that the body makes in ops of its own."""
+    for inner in (node._made or {}).values():
+        if isinstance(inner, dict) and inner:
+            raise TypeError(
+                f"{type(op).__name__} writes its own vjp, but its body makes parameters inside other ops, whose gradient "
+                "vjp cannot return: make them inputs of the body (weight=Parameter(...)), or leave out vjp"
+            )
+
+
 def with_source(node: Node, op: Op, parents: tuple[Node | None, ...], source: Node) -> None:
     """Fill a lowered node: its name and place are those of the node that a person wrote."""
     node.op, node.parents = op, parents
     node._label, node._where, node._made = source._label, source._where, source._made
-    node._spec = node._value = node._grad = node._by = node._run = None
-    node._serial = source._serial
+    node._spec = node._value = node._grad = node._by = node._run = node._outputs = None
+    node._serial, node._names = source._serial, source._names
 
 
 def _store(node: Node) -> dict[str, Any]:

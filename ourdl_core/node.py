@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -38,8 +39,10 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "_by", "_grad", "_label", "_made", "_run", "_serial", "_spec", "_value", "_where", "op", "parents",
+        "__weakref__", "_by", "_grad", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value", "_where",
+        "op", "parents",
     )  # fmt: skip
+    _collected = True  # whether a Graph counts it among its nodes
     __array_ufunc__ = None  # NumPy arrays leave operators with a node to the node
 
     op: Op | None
@@ -67,10 +70,12 @@ class Node:
         self.parents = parents
         self._label: Label | None = None
         self._made: dict[str, Any] | None = None
+        self._names: Any = None  # the local names that were visible where the node was built
+        self._outputs: WeakValueDictionary[int, Output] | None = None
         self._spec: Any = None
         self._value: Any = None
         self._grad: Any = None
-        self._by: Run | None = None
+        self._by: Any = None
         self._run: Run | None = None
         self._serial = next(_serial)
         scope = context.trace.get()
@@ -78,7 +83,7 @@ class Node:
             self._where = _caller()
             self._label = None if name is None else Label(_checked_name(name))
             graph = context.graph.get()
-            if graph is not None:
+            if graph is not None and self._collected:
                 graph.add(self)
         else:
             self._where = scope.where
@@ -141,7 +146,14 @@ class Node:
     @property
     def value(self) -> Any:
         """The value, computed anew when it is stale; None before the first ``forward()`` and after ``clear()``."""
-        return None if self._by is None else self._by.value_of(self)
+        if self._by is None:
+            return None
+        run = self._by()
+        if run is not None:
+            run.refresh(self)
+        else:  # the result that it was computed for is gone
+            (self._run or _new_run(self)).evaluate(self)
+        return shown(self._value)
 
     @property
     def grad(self) -> Any:
@@ -150,11 +162,11 @@ class Node:
 
     def forward(self, mode: str = "training") -> Any:
         """Compute this node, which becomes the result that ``get_grad`` of its ancestors speaks of; the value."""
-        return (self._run or _new_run(self)).forward(mode)
+        return (self._run or _new_run(self)).forward(self, mode)
 
     def get_grad(self) -> Any:
         """d(result)/d(this node) at the values of the result's last ``forward()``; None where they are not connected."""
-        run = self._by
+        run = None if self._by is None else self._by()
         self._grad = None if run is None else run.gradient(self)
         return self._grad
 
@@ -166,7 +178,7 @@ class Node:
 
     def clear(self) -> None:
         """Forget the values and gradients of this node and its ancestors; Variables keep their values."""
-        (self._run or _new_run(self)).clear()
+        (self._run or _new_run(self)).clear(self)
 
     def set_value(self, value: Any) -> None:
         raise TypeError(f"{self.describe()} is computed from its parents: only a Variable can be given a value")
@@ -310,26 +322,37 @@ class Outputs:
         return 1 if count is None else count
 
     def __getitem__(self, index: int) -> Node:
+        if not isinstance(index, (int, np.integer)):
+            raise TypeError(f"an output is asked for by its number, found {type(index).__name__}")
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self._node.describe()} has {len(self)} outputs, asked for number {index}")
         if self._node.op is None or self._node.op.num_outputs is None:
             return self._node
-        return Output(self._node, index % len(self))
+        return output_of(self._node, index % len(self))
 
     def __iter__(self) -> Iterator[Node]:
         return (self[i] for i in range(len(self)))
+
+
+def output_of(node: Node, index: int) -> Output:
+    """The output ``index`` of ``node``: one node, whoever asks for it, as long as anybody has it."""
+    if node._outputs is None:
+        node._outputs = WeakValueDictionary()
+    found = node._outputs.get(index)
+    if found is None:
+        found = node._outputs[index] = Output(node, index)
+    return found
 
 
 class Output(Node):
     """One output of a node that has several."""
 
     __slots__ = ("index",)
+    _collected = False  # written ``node[index]``
 
     def __init__(self, node: Node, index: int) -> None:
         self.index = index
-        scope = context.graph.set(None)  # not a node of its own in a Graph: written ``node[index]``
         self._setup(None, (node,))
-        context.graph.reset(scope)
 
     @property
     def name(self) -> str | None:
@@ -344,11 +367,10 @@ class Constant(Node):
     """A value written into the graph. Python numbers stay Python numbers and never widen."""
 
     __slots__ = ()
+    _collected = False
 
     def __init__(self, value: Any, copy: bool = True) -> None:
-        scope = context.graph.set(None)
         self._setup(None, ())
-        context.graph.reset(scope)
         self._value = as_value(value, "an input of an op", copy)
         self._spec = spec_of(self._value)
 
@@ -368,7 +390,7 @@ class Variable(Node):
     ``made`` is set for what an op made for itself: its ``kind`` is then ``parameter``, ``state`` or ``key``.
     """
 
-    __slots__ = ("_result", "_rule", "_set", "_version", "made", "trainable")
+    __slots__ = ("_result", "_rule", "_set", "_taken", "_version", "made", "trainable")
 
     def __init__(
         self,
@@ -388,7 +410,8 @@ class Variable(Node):
         self.made = made
         self._version = 0
         self._set = 0
-        self._result: Run | None = None
+        self._taken = 0
+        self._result: Any = None
         self._rule: Any = None
         self._setup(None, (), name)
         self._spec = _declared(shape, dtype)
@@ -398,7 +421,7 @@ class Variable(Node):
     @property
     def value(self) -> Any:
         """The value as it is now; None before it is given."""
-        return self._value
+        return shown(self._value)
 
     @value.setter
     def value(self, value: Any) -> None:
@@ -426,7 +449,7 @@ class Variable(Node):
 
     def forward(self, mode: str = "training") -> Any:
         """The value, which is from outside."""
-        return self._value
+        return shown(self._value)
 
     def set_value(self, value: Any) -> None:
         """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
@@ -442,24 +465,57 @@ class Variable(Node):
 
     def update(self, lr: float = 0.0001) -> None:
         """One step against the gradient: ``value - lr * grad``. Left alone where there is no gradient."""
-        grad = self._grad if self._grad is not None else self.get_grad()
-        if grad is None:
-            return
+        grad = self._grad
+        if grad is None or self._taken != clock.last_set:
+            grad = self.get_grad()
+            if grad is None:
+                return
         value = self._value - lr * grad
-        self._value = np.asarray(value) if isinstance(value, np.generic) else value
+        self._value = value if type(value) is float else like(value, self._value, self)
         clock.now += 1
         self._version = clock.now
 
     def get_grad(self) -> Any:
         """d(result)/d(this), where the result is the last that ``forward`` was called on above; None if not connected."""
-        run = self._result
+        run = None if self._result is None else self._result()
         self._grad = None if run is None else run.gradient(self)
+        self._taken = clock.last_set
         return self._grad
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that ``get_grad`` found last; None before, and after ``forward``, ``set_value`` or ``clear``."""
+        run = None if self._result is None else self._result()
+        return None if run is None or run.invalid else self._grad
 
     def clear(self) -> None:
         """Forget the gradient; the value stays."""
         self._grad = None
         self._result = None
+
+
+def shown(value: Any) -> Any:
+    """A value that a graph keeps, for somebody else to look at: an array cannot be written through it."""
+    for each in value if type(value) is tuple else (value,):
+        if type(each) is np.ndarray:
+            each.flags.writeable = False
+    return value
+
+
+def like(value: Any, old: Any, variable: Variable) -> Any:
+    """The new value of a Variable as the kind of value that it has: a number, or an array of that shape and dtype."""
+    if type(old) in NUMBER_TYPES and np.ndim(value) == 0:
+        return value if type(value) in NUMBER_TYPES else value.item()
+    found, was = spec_of(value), spec_of(old)
+    if found.shape != was.shape:
+        raise ValueError(
+            f"the new value of {variable.describe()} has shape {list(found.shape)}, the old one {list(was.shape)}: "
+            "is a gradient not summed back to the shape of its input?"
+        )
+    if found.dtype == was.dtype or was.dtype.kind not in "fc":
+        return np.asarray(value) if isinstance(value, np.generic) else value
+    library = namespace(value)
+    return library.astype(library.asarray(value), dtype_in(library, was.dtype))
 
 
 def _declared(shape: Any, dtype: Any) -> Spec | None:

@@ -11,14 +11,9 @@ from ourdl_core import context
 from ourdl_core.context import Label
 from ourdl_core.errors import did_you_mean
 from ourdl_core.function import Function
-from ourdl_core.node import Constant, Node, Output, Variable, make_node
+from ourdl_core.node import Constant, Node, Variable, make_node, output_of
 from ourdl_core.record import Record
 from ourdl_core.slots import Slot, slots_of
-
-# Words of a node that an attribute or an input must not take: they could not be reached under their name.
-NODE_WORDS = frozenset(
-    word for word in (*dir(Node), "made", "trainable", "index", "parent1", "parent2") if not word.startswith("_")
-)
 
 
 class Op(Record):
@@ -41,9 +36,9 @@ class Op(Record):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        for name in vars(cls).get("__annotations__", {}):
-            if name in NODE_WORDS and not name.startswith("_"):
-                raise TypeError(f"{cls.__name__}: an attribute cannot be called '{name}', which is a word of every node")
+        for name, annotation in vars(cls).get("__annotations__", {}).items():
+            if name in taken_words(cls) and "ClassVar" not in str(annotation):
+                raise TypeError(f"{cls.__name__}: an attribute cannot be called '{name}', a word of every node or op")
 
     def __new__(cls, *inputs: Any, **keywords: Any) -> Any:
         if not keywords and inputs:
@@ -87,7 +82,7 @@ class Op(Record):
         if found is None:
             found = slots_of(cls._signature(), cls.__name__)
             for slot in found:
-                if slot.name in NODE_WORDS or slot.name in cls.fields():
+                if slot.name in taken_words(cls) or slot.name in cls.fields():
                     raise TypeError(f"{cls.__name__}: an input cannot be called '{slot.name}', which is already a word")
             cls._slots = found
         return found
@@ -185,6 +180,13 @@ class Composite(Op):
         return infer_composite(self, specs)
 
 
+def taken_words(cls: type[Op]) -> set[str]:
+    """The words of nodes and of the base classes of ops: an attribute or input so called would hide one of them."""
+    bases = [base for base in cls.__mro__[1:] if base.__module__.startswith("ourdl_core.")]
+    words = {*dir(Node), *_ORIGIN_WORDS, "version", "contract"}.union(*(vars(base) for base in bases))
+    return {word for word in words if not word.startswith("_")}
+
+
 def _scalar(x: Any) -> bool:
     return (not isinstance(x, Node) and not hasattr(x, "ndim")) or x.ndim == 0
 
@@ -209,6 +211,10 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
     parents, missing = _bind(op, slots, inputs, keywords)
     scope = context.trace.get()
     node = make_node(op, (), name)
+    if scope is not None:
+        node._names = scope.names
+    else:
+        node._names = context.blocks.get()
     if missing or isinstance(op, Composite):
         _open_store(node, scope, name)
         parents = _make_missing(node, op, slots, parents, missing)
@@ -307,12 +313,12 @@ def _make_missing(
     assert store is not None
     assert label is not None
     given = {slot.name: parent for slot, parent in zip(slots, parents, strict=False) if parent is not None}
-    hidden = context.graph.set(None)
     for position in missing:
         slot = slots[position]
         made = store.get(slot.name)
         if made is None:
-            made = store[slot.name] = Variable(made=slot.made)
+            with context.hidden():
+                made = store[slot.name] = Variable(made=slot.made)
             made._label = Label(slot.name, label)
         rule = (slot.made, op, given)
         scope = context.trace.get()
@@ -321,7 +327,6 @@ def _make_missing(
         else:
             scope.rules[made] = rule
         parents[position] = made
-    context.graph.reset(hidden)
     return parents
 
 
@@ -329,4 +334,4 @@ def outputs_of(node: Node) -> tuple[Node, ...]:
     """The outputs of a node as nodes: itself, or each of its several."""
     if node.op is None or node.op.num_outputs is None:
         return (node,)
-    return tuple(Output(node, i) for i in range(node.op.num_outputs))
+    return tuple(output_of(node, i) for i in range(node.op.num_outputs))

@@ -53,11 +53,7 @@ def _holds_node(value: Any) -> bool:
 
 def _values(inputs: tuple[Any, ...]) -> list[Any]:
     """Inputs as constants that share the caller's memory: what is computed at once never outlives the call."""
-    hidden = context.graph.set(None)
-    try:
-        return [value if value is None or value is False else Constant(value, copy=False) for value in inputs]
-    finally:
-        context.graph.reset(hidden)
+    return [value if value is None or value is False else Constant(value, copy=False) for value in inputs]
 
 
 def compute(node: Node) -> Any:

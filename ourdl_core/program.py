@@ -17,11 +17,14 @@ from ourdl_core.keys import generator, make_key, next_key
 from ourdl_core.layout import Builder, Layout
 from ourdl_core.lower import MODES, Lowering
 from ourdl_core.naming import adopt, unique_names
-from ourdl_core.node import Node, Variable, order_of
+from ourdl_core.node import Node, Variable, like, order_of
 from ourdl_core.numbers import NUMBER_TYPES
 
 State = dict[str, Any]
 Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]
+
+# Layouts of one Program that are kept for states of different dtypes.
+MOST_PLANS = 8
 
 # Laying out runs the bodies of ops, which note what they make: one at a time. Running needs no lock.
 laying_out = threading.RLock()
@@ -60,11 +63,24 @@ class Program:
         given = self._given_updates
         for node in (*self._inputs, *self._outputs, *given, *given.values()):
             if not isinstance(node, Node):
-                raise TypeError(f"a Program is made of nodes, found {type(node).__name__} {node!r:.60}")
+                hint = ": a gradient is None where the output does not use the node" if node is None else f" {node!r:.60}"
+                raise TypeError(f"a Program is made of nodes, found {type(node).__name__}{hint}")
+        self._check_places(given)
         adopt([*self._inputs, *self._outputs, *given, *given.values()])
         self.input_names = list(inputs) if isinstance(inputs, Mapping) else [str(node) for node in self._inputs]
-        self._plans: dict[Any, Plan] = {}
+        self._plans: dict[Any, list[Plan]] = {}
         _announce(self)
+
+    def _check_places(self, updated: Mapping[Variable, Node]) -> None:
+        """Each input once, and only Variables that are not inputs updated."""
+        if len(set(self._inputs)) != len(self._inputs):
+            twice = next(node for i, node in enumerate(self._inputs) if node in self._inputs[:i])
+            raise ValueError(f"{twice.describe()} is an input of this Program twice")
+        for variable in updated:
+            if not isinstance(variable, Variable):
+                raise TypeError(f"only a Variable can be updated, found {variable.describe()}, which is computed")
+            if variable in self._inputs:
+                raise ValueError(f"{variable.describe()} is an input of this Program, so it cannot be updated")
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
@@ -73,10 +89,13 @@ class Program:
         values = self._bound(inputs, named)
         plan = self._plan(values, state)
         found = plan.run([*values, *(_stored(state, name) for name in plan.names)])
+        for i in plan.layout.shared:  # what is handed out can be written to without changing anything else
+            found[i] = found[i].copy() if type(found[i]) is np.ndarray else found[i]
         after = dict(state)
         count = len(self._outputs)
         for variable, value in zip(plan.updated, found[count:], strict=True):
-            after[str(variable.name)] = value
+            name = str(variable.name)
+            after[name] = like(value, state[name], variable)
         for variable in plan.keys:
             after[str(variable.name)] = next_key(state[str(variable.name)])
         return self._shaped(found[:count]), after
@@ -103,7 +122,7 @@ class Program:
             return held
         with laying_out:
             plan = Plan(self, specs, {}, np, exact=True)
-        unique_names(plan.variables)
+        self._check_names(plan)
         return {str(variable.name): first_value(variable, plan, seed) for variable in plan.variables}
 
     def _held(self) -> State | None:
@@ -117,8 +136,8 @@ class Program:
 
     def store(self, state: Mapping[str, Any]) -> None:
         """Give the Variables of this Program the values that they have in ``state``."""
-        for plan in list(self._plans.values()):
-            for variable in plan.variables:
+        for plans in list(self._plans.values()):
+            for variable in plans[0].variables:
                 if str(variable.name) in state:
                     variable.set_value(state[str(variable.name)])
 
@@ -128,9 +147,14 @@ class Program:
             unknown = [name for name in named if name not in self.input_names]
             if unknown:
                 raise TypeError(f"this Program has no input '{unknown[0]}'. Inputs: {', '.join(self.input_names)}")
-            rest = list(inputs)
-            wanted = [name for name in self.input_names if name in named or rest]
-            inputs = tuple(named[name] if name in named else rest.pop(0) for name in wanted if name in named or rest)
+            if len(set(self.input_names)) != len(self.input_names):
+                raise TypeError("inputs of this Program have the same name: give their values by position")
+            positional = [name for name in self.input_names if name not in named]
+            if len(positional) == len(inputs):
+                values = {**dict(zip(positional, inputs, strict=True)), **named}
+                inputs = tuple(values[name] for name in self.input_names)
+            else:
+                inputs = (*inputs, *named.values())
         if len(inputs) != len(self._inputs):
             raise TypeError(
                 f"this Program has {len(self._inputs)} inputs ({', '.join(self.input_names) or 'none'}), found {len(inputs)}"
@@ -141,14 +165,19 @@ class Program:
         """The layout for values of these ranks and dtypes, made at their first appearance."""
         library = library_of([*values, *state.values()])
         key = (library.__name__, *map(signature_of, values))
-        plan = self._plans.get(key)
-        if plan is None or plan.state_signature(state) != plan.signature:
-            with laying_out:
-                specs = [_sized(node, value) for node, value in zip(self._inputs, values, strict=True)]
-                plan = Plan(self, specs, state, library)
-            unique_names(plan.variables)
-            self._plans[key] = plan
+        for plan in self._plans.get(key, ()):
+            if plan.state_signature(state) == plan.signature:
+                return plan
+        with laying_out:
+            specs = [_sized(node, value) for node, value in zip(self._inputs, values, strict=True)]
+            plan = Plan(self, specs, state, library)
+            self._check_names(plan)
+            self._plans[key] = [plan, *self._plans.get(key, ())][:MOST_PLANS]
         return plan
+
+    def _check_names(self, plan: Plan) -> None:
+        """The state is by name: no two Variables of one name, and none called as an input."""
+        unique_names([*plan.variables, *(node for node in self._inputs if isinstance(node, Variable))])
 
     def _updates_for(self, trained: list[Variable]) -> dict[Variable, Node]:
         """The updates as nodes; an optimizer builds them when it is known which parameters there are."""
@@ -172,14 +201,15 @@ class Program:
             if inputs:
                 return self._plan(self._bound(inputs, {}), state or {})
             if self._plans and not all(node._spec for node in self._inputs):
-                return next(reversed(self._plans.values()))
+                return next(reversed(self._plans.values()))[0]
             return Plan(self, [_declared(node) for node in self._inputs], state or {}, np)
 
 
 class Plan:
     """One layout of a Program: which Variables it has as state, which it updates, and how it runs.
 
-    ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states.
+    ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states;
+    ``held`` says what Variables hold, where that is not found in ``state``.
     """
 
     def __init__(
@@ -190,7 +220,9 @@ class Plan:
         library: Any,
         exact: bool = False,
         final: bool = True,
+        held: Mapping[Variable, Spec] | None = None,
     ) -> None:
+        self._held = held or {}
         self._leaves: dict[Variable, Variable] = {}
         self._state = state
         self._exact = exact
@@ -212,7 +244,9 @@ class Plan:
         self.signature = self.state_signature(state)
         # From the values of the leaves to the outputs, then the new values of what is updated.
         self.run = executable(self.layout, library)
-        del self._lowering, self._state
+        for leaf in self._leaves.values():
+            leaf._rule = None  # it refers to this plan
+        del self._lowering, self._state, self._held
 
     def _input(self, node: Node, spec: Spec) -> Node:
         leaf = placeholder(spec)
@@ -223,12 +257,24 @@ class Plan:
     def _lower_updates(self, program: Program) -> dict[Variable, Node]:
         """The new values of Variables: those that the Program was given, and those of the states of its ops."""
         wanted = program._updates_for([variable for variable in self._leaves if variable.trained])
-        updated = dict(zip(wanted, self._lowering.lower(wanted.values()), strict=True))
+        lowered = self._lowering.lower(wanted.values())
+        updated = {variable: self._fitting(variable, node) for variable, node in zip(wanted, lowered, strict=True)}
         for variable, node in self._lowering.updates.items():
             updated.setdefault(variable, node)
         for variable in updated:
             self._leaf(variable)
         return updated
+
+    def _fitting(self, variable: Variable, node: Node) -> Node:
+        """The new value of a Variable, of its dtype; ValueError where it cannot have its shape."""
+        spec, found = self._leaf(variable).spec, node.spec
+        if len(found.shape) != len(spec.shape) or not _may_be(found.shape, spec.shape):
+            raise ValueError(f"{variable.describe()} is {spec}, and its update is {found}: an update keeps the shape")
+        if spec.number or found.number or found.dtype == spec.dtype:
+            return node
+        from ourdl_core.ops import home
+
+        return self._lowering.lower([home("Cast")(node, to=spec.dtype.name)])[0]
 
     def _leaf(self, variable: Variable) -> Node:
         leaf = self._leaves.get(variable)
@@ -242,6 +288,8 @@ class Plan:
 
     def _spec(self, variable: Variable) -> Spec:
         """What the state holds for it; else what it holds, declares, or is made with."""
+        if variable in self._held:
+            return self._held[variable]
         name = variable.name
         if name is not None and name in self._state:
             return self._found(self._state[name])
@@ -290,6 +338,8 @@ def first_value(variable: Variable, plan: Plan, seed: int) -> Any:
     rule = plan.rules[variable]
     draw = initializer(variable.made.init_of(None if rule is None else rule[1]))
     value = np.asarray(draw(generator(seed, name), spec.shape), spec.dtype)  # type: ignore[arg-type]
+    if value.shape != spec.shape:
+        raise ValueError(f"{draw!r} drew shape {list(value.shape)} for {variable.describe()}, which is {spec}")
     value.flags.writeable = False
     return value
 
@@ -311,12 +361,16 @@ def _stored(state: Mapping[str, Any], name: str) -> Any:
         return state[name]
     except KeyError:
         raise LookupError(
-            f"the state has no '{name}': begin with state = program.init(seed=0), with example inputs if they declare no shape"
+            f"the state has no '{name}': begin with state = program.init(seed=0), with inputs if they declare no shape"
         ) from None
 
 
 def _accepted(node: Node, value: Any) -> Any:
     return node.accept(value, copy=False) if isinstance(node, Variable) else as_value(value, f"input {node}", copy=False)
+
+
+def _may_be(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    return all(a == b or None in (a, b) for a, b in zip(found, wanted, strict=True))
 
 
 def signature_of(value: Any) -> Any:

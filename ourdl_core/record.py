@@ -14,9 +14,10 @@ class Record:
     Two records of one class with equal attributes are equal. Nothing can be stored on a record after it is made.
     """
 
-    __slots__ = ("__dict__", "_hash")
+    __slots__ = ("__dict__", "_hash", "_key")
     _fields: ClassVar[dict[str, Field] | None] = None
     _hash: int
+    _key: Any
 
     def __new__(cls, **attributes: Any) -> Self:
         return cls.make(attributes)
@@ -45,7 +46,9 @@ class Record:
         self = object.__new__(cls)
         self.__dict__.update(values)
         try:
-            object.__setattr__(self, "_hash", hash((cls, *values.values())))
+            key = _exact(tuple(values.values()))
+            object.__setattr__(self, "_key", key)
+            object.__setattr__(self, "_hash", hash((cls, key)))
         except TypeError:
             raise TypeError(f"{cls.__name__}: attributes must be immutable values, found {values}") from None
         self.check()
@@ -74,10 +77,13 @@ class Record:
             "return what you compute, or make it an annotated attribute"
         )
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} record is immutable: '{name}' cannot be deleted")
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Record) and type(self) is type(other) and self.__dict__ == other.__dict__
+        return isinstance(other, Record) and type(self) is type(other) and self._key == other._key
 
     def __hash__(self) -> int:
         return self._hash
@@ -89,6 +95,13 @@ class Record:
         fields = type(self).fields()
         shown = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if v != fields[k].default)
         return f"{type(self).__name__}({shown})"
+
+
+def _exact(value: Any) -> Any:
+    """A key under which only the same value is found: 1, 1.0 and True differ, and so do 0.0 and -0.0; NaN is itself."""
+    if type(value) is tuple:
+        return tuple(_exact(each) for each in value)
+    return (float, value.hex()) if type(value) is float else (type(value), value)
 
 
 def _remake(cls: type[Record], attributes: dict[str, Any]) -> Record:

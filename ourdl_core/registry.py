@@ -46,7 +46,7 @@ class Registry:
         self.home = normalise(home)
         self.noun = noun or group.rpartition(".")[2].removesuffix("s")
         self._environment = Environment(os.environ if environ is None else environ, self.home)
-        self._scopes = Scopes(self.noun)
+        self.scopes = Scopes(self.noun)
         self._aliases = aliases or _ALIAS_GROUPS.get(group)
         self._records = None if records is None else tuple(records)
         self._identified: dict[int, tuple[object, Entry]] = {}
@@ -56,7 +56,7 @@ class Registry:
         """Return the object that a name stands for, importing it at its first use; see ``resolve``."""
         try:
             if within is None:
-                local = self._scopes.find(reference)
+                local = self.scopes.find(reference)
                 if local is not None:
                     return local.value
             return self._state.found[reference, within]
@@ -91,7 +91,7 @@ class Registry:
 
     def id_of(self, value: object) -> str | None:
         """Return the full id of an object, ``"acme::Snake-v2"``; ``None`` if it has no name here."""
-        entry = self._identify(value) or self._scopes.entry_of(value)
+        entry = self._identify(value) or self.scopes.entry_of(value)
         return None if entry is None else entry.id
 
     def domain_of(self, value: object) -> str | None:
@@ -101,7 +101,7 @@ class Registry:
 
     def scope(self, /, **objects: object) -> AbstractContextManager[None]:
         """Name objects for a ``with`` block, in this thread or task: ``with registry.scope(Cube=Cube):``."""
-        return self._scopes.block(objects)
+        return self.scopes.block(objects)
 
     @overload
     def register(self, value: T, /) -> T: ...
@@ -153,7 +153,7 @@ class Registry:
         if state.resolver is None:
             index = self._read()
             self._environment.check(index)
-            state.resolver = Resolver(index, self._environment, self._scopes, self.home, self.noun)
+            state.resolver = Resolver(index, self._environment, self.scopes, self.home, self.noun)
         return state.resolver
 
     def _read(self) -> Index:
@@ -195,7 +195,7 @@ class Registry:
         name = name or getattr(value, "__name__", None)
         if name is None:
             raise TypeError(f"{show(value)} has no __name__: write register(name=...)({show(value)})")
-        self._scopes.register(name, value)
+        self.scopes.register(name, value)
         return value
 
 

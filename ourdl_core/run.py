@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from ourdl_core import context
 from ourdl_core.arrays import library_of, spec_of
 from ourdl_core.context import clock
 from ourdl_core.gradient import pullback
+from ourdl_core.infer import placeholder
 from ourdl_core.keys import next_key
 from ourdl_core.node import Node, Output, Variable, make_node, order_of
 from ourdl_core.numbers import NUMBER_TYPES
@@ -16,75 +18,94 @@ from ourdl_core.program import Plan, Program, first_value, laying_out, signature
 
 
 class Run:
-    """What is known of one result: its Program, the values of its last ``forward`` and their gradients.
+    """What is known of one result: its layouts, the values of its last ``forward`` and their gradients.
 
-    Nothing in here is referred to by a Variable but the Run of its last result, so a parameter that is shared by many
-    graphs keeps none of the older ones alive.
+    References go from a result to its Run and on to its ancestors; back from these they are weak, so that a graph is
+    freed as soon as nobody holds its result. The result of the last ``forward`` of all is held by ``context.clock``: it
+    need not be kept to ask for gradients.
     """
 
     def __init__(self, result: Node) -> None:
-        self.result = result
         order = order_of([result])
-        self.nodes = [node for node in order if node.op is not None]
-        self.selected = [node for node in order if isinstance(node, Output)]
+        self.ref = weakref.ref(self)
+        self.result = weakref.ref(result)
+        self.name = result.describe()
+        self.nodes = [node for node in order[:-1] if node.op is not None]
+        self.selected = [node for node in order[:-1] if isinstance(node, Output)]
         self.variables = [node for node in order if isinstance(node, Variable)]
-        self._single = all(node.op is None or node.op.num_outputs is None for node in self.nodes)
+        self._single = not any(isinstance(node, Output) for node in order)
         self.mode = "training"
         self.stamp = self.forwarded = -1
-        self._programs: dict[str, Program] = {}
         self._plans: dict[Any, Plan] = {}
         self._backward: dict[Any, Any] = {}
         self._leaves: dict[str, list[Variable]] = {}
-        self._snapshot: Any = None
+        self.snapshot: Any = None
         self._found: dict[Node, Any] | None = None
 
     # ---- forward ------------------------------------------------------------------------------------------------------
 
-    def forward(self, mode: str) -> Any:
+    def forward(self, result: Node, mode: str) -> Any:
         """Make this the result of its ancestors; compute what is stale."""
-        if self.forwarded != clock.now or mode != self.mode or self.result._by is not self:
+        if self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
             self.mode = mode
-            plan, kinds, leaves = self._plan()
+            plan, kinds, leaves = self._plan(result)
             values = plan.run(leaves)
-            self._hand_out(values)
-            self._snapshot = clock.now, kinds, leaves, values
+            self._hand_out(result, values, claim=True)
+            self.snapshot = clock.now, kinds, leaves, values
             self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
             self.stamp = self.forwarded = clock.now
         else:
             for node in self.nodes:
-                node._by = self
+                node._by = self.ref
         for variable in self._leaves[mode]:
-            variable._result = self
+            variable._result = self.ref
             variable._grad = None
-        return self.result._value
+        clock.last = result
+        return result._value
 
-    def value_of(self, node: Node) -> Any:
-        """The value of a node of this Run, computed anew if what it depends on has changed."""
-        if self.stamp != clock.now and any(v._version > self.stamp for v in self._leaves[self.mode]):
-            plan, _, leaves = self._plan()
-            self._hand_out(plan.run(leaves))
+    def refresh(self, node: Node) -> None:
+        """Compute the values anew if what they depend on has changed; which result they belong to stays as it is."""
+        result = self.result()
+        if self.stamp != clock.now and result is not None and self._is_outdated(self.stamp, "_version"):
+            plan, _, leaves = self._plan(result)
+            self._hand_out(result, plan.run(leaves), claim=False)
             self.stamp = clock.now
-        return node._value
 
-    def _hand_out(self, values: list[Any]) -> None:
-        """Give every node its value."""
-        if self._single:
+    def evaluate(self, result: Node) -> None:
+        """Compute the value, without making it the result that gradients are of."""
+        plan, _, leaves = self._plan(result)
+        self._hand_out(result, plan.run(leaves), claim=True)
+        self.stamp = clock.now
+
+    def _is_outdated(self, stamp: int, word: str) -> bool:
+        return any(getattr(variable, word) > stamp for variable in self._leaves[self.mode])
+
+    def _hand_out(self, result: Node, values: list[Any], claim: bool) -> None:
+        """Give every node its value; ``claim`` the nodes for this result, else only those that are of it already."""
+        if self._single and claim:
+            ref = self.ref
             for node, value in zip(self.nodes, values, strict=False):
                 node._value = value
                 node._grad = None
-                node._by = self
+                node._by = ref
+            result._value = values[len(self.nodes)]
+            result._grad = None
+            result._by = ref
             return
         rest = iter(values)
-        for node in self.nodes:
-            count = node.op.num_outputs  # type: ignore[union-attr]
-            node._value = next(rest) if count is None else tuple(next(rest) for _ in range(count))
-            node._grad = None
-            node._by = self
-        for output in self.selected:
-            output._value = output.parents[0]._value[output.index]  # type: ignore[union-attr]
-            output._by = self
+        for node in (*self.nodes, *self.selected, result):
+            if isinstance(node, Output):
+                value = node.parents[0]._value[node.index]  # type: ignore[union-attr]
+            else:
+                count = node.op.num_outputs  # type: ignore[union-attr]
+                value = next(rest) if count is None else tuple(next(rest) for _ in range(count))
+            if claim:
+                node._by = self.ref
+            if node._by is self.ref:
+                node._value = value
+                node._grad = None
 
     def _advance(self, plan: Plan, values: list[Any]) -> None:
         """This was a step: states take their new values, and keys move on."""
@@ -95,24 +116,25 @@ class Run:
         for variable in plan.keys:
             variable._value = next_key(variable._value)
 
-    def _plan(self) -> tuple[Plan, Any, list[Any]]:
+    def _plan(self, result: Node) -> tuple[Plan, Any, list[Any]]:
         """The layout for the present values, what it was chosen by, and these values."""
         variables = self._leaves.get(self.mode)
         if variables is None:
-            return self._make_plan()
+            return self._make_plan(result)
         leaves = [variable._value for variable in variables]
         kinds = (self.mode, *map(type, leaves))
         plan = self._plans.get(kinds)
         if plan is None:
             kinds = (self.mode, *map(signature_of, leaves))
             plan = self._plans.get(kinds)
-        return (plan, kinds, leaves) if plan is not None else self._make_plan()
+        return (plan, kinds, leaves) if plan is not None else self._make_plan(result)
 
-    def _make_plan(self) -> tuple[Plan, Any, list[Any]]:
+    def _make_plan(self, result: Node) -> tuple[Plan, Any, list[Any]]:
         for variable in self.variables:
             if variable._value is None and variable.made is None:
                 raise ValueError(f"{variable.describe()} has no value: give it one with set_value()")
-        program = self._program()
+        owners = [*self.nodes, result] if result.op is not None else self.nodes
+        program = Program([], [output for node in owners for output in outputs_of(node)], mode=self.mode)
         with laying_out:
             plan = Plan(program, [], {}, library_of([v._value for v in self.variables]))
             if any(variable._value is None for variable in plan.variables):
@@ -128,78 +150,79 @@ class Run:
         self._plans[kinds] = plan
         return plan, kinds, leaves
 
-    def _program(self) -> Program:
-        if self.mode not in self._programs:
-            flat = [output for node in self.nodes for output in outputs_of(node)]
-            self._programs[self.mode] = Program([], flat, mode=self.mode)
-        return self._programs[self.mode]
-
-    def clear(self) -> None:
+    def clear(self, result: Node) -> None:
         """Forget all values and gradients but those of Variables."""
-        for node in (*self.nodes, *self.selected):
+        for node in (*self.nodes, *self.selected, result):
             node._value = node._grad = node._by = None
         for variable in self._leaves.get(self.mode, self.variables):
             variable._grad = variable._result = None
-        self._snapshot = self._found = None
+        self.snapshot = self._found = None
         self.stamp = self.forwarded = -1
 
     # ---- gradients ----------------------------------------------------------------------------------------------------
 
+    @property
+    def invalid(self) -> bool:
+        """Whether a value was set after the last ``forward``, or that was cleared."""
+        if self.snapshot is None:
+            return True
+        return clock.last_set > self.snapshot[0] and self._is_outdated(self.snapshot[0], "_set")
+
     def gradient(self, node: Node) -> Any:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
-        if self._snapshot is None:
+        if self.snapshot is None or self.result() is None:
             return None
-        stamp, kinds, leaves, values = self._snapshot
-        if clock.last_set > stamp and any(v._set > stamp for v in self._leaves[kinds[0]]):
-            raise RuntimeError(
-                f"a value was set after {self.result.describe()}.forward(): call forward() again before get_grad()"
-            )
+        if self.invalid:
+            raise RuntimeError(f"a value was set after {self.name}.forward(): call forward() again before get_grad()")
         if not isinstance(node, Variable):
-            return self._gradients((node,), kinds, leaves, values).get(node)
+            return self._gradients((node,)).get(node)
         if self._found is None:
-            self._found = self._gradients((), kinds, leaves, values)
+            self._found = self._gradients(())
         return self._found.get(node)
 
-    def _gradients(self, wrt: tuple[Node, ...], kinds: Any, leaves: list[Any], values: list[Any]) -> dict[Node, Any]:
+    def _gradients(self, wrt: tuple[Node, ...]) -> dict[Node, Any]:
         """The gradients (of all Variables where ``wrt`` is empty), computed from the values of all nodes."""
+        _, kinds, leaves, values = self.snapshot
         found = self._backward.get((wrt, kinds))
         if found is None:
-            variables = self._leaves[kinds[0]]
-            found = self._backward[wrt, kinds] = self._make_backward(wrt or tuple(variables), leaves, values)
+            found = self._backward[wrt, kinds] = self._make_backward(wrt)
         nodes, plan, order = found
         return dict(zip(nodes, plan.run([*values[: plan.inputs], *[leaves[i] for i in order]]), strict=True))
 
-    def _make_backward(self, wrt: tuple[Node, ...], leaves: list[Any], values: list[Any]) -> Any:
-        outputs = pullback([self.result], wrt, [])
-        found = [node for node, output in zip(wrt, outputs, strict=True) if output is not None]
-        connected = [output for output in outputs if output is not None]
-        given = [output for node in self.nodes for output in outputs_of(node)]
-        program = Program(given, connected, mode=self.mode)
-        variables = self._leaves[self.mode]
-        state = {str(variable.name): value for variable, value in zip(variables, leaves, strict=True)}
-        specs = [spec_of(value).unsized() for value in values[: len(given)]]
-        plan = Plan(program, specs, state, library_of(leaves), final=False)
-        return found, plan, [variables.index(v) for v in plan.variables]
+    def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
+        result = self.result()
+        assert result is not None
+        _, kinds, leaves, values = self.snapshot
+        variables = self._leaves[kinds[0]]
+        specs = self._plans[kinds].specs
+        wanted = wrt or tuple(v for v in variables if specs[v].floating)
+        outputs = pullback([result], wanted, [])
+        found = [n for n, g in zip(wanted, outputs, strict=True) if g is not None]
+        owners = [*self.nodes, result] if result.op is not None else self.nodes
+        given = [output for node in owners for output in outputs_of(node)]
+        program = Program(given, [output for output in outputs if output is not None], mode=kinds[0])
+        held = {variable: spec_of(value).unsized() for variable, value in zip(variables, leaves, strict=True)}
+        with laying_out:
+            shapes = [spec_of(value).unsized() for value in values[: len(given)]]
+            plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False)
+        places = {variable: i for i, variable in enumerate(variables)}
+        return found, plan, [places[v] for v in plan.variables]
 
 
 def parent_gradient(node: Node, parent: Node) -> Any:
-    """d(node)/d(parent) with the other parents held; a vector of ones as upstream gradient."""
-    from ourdl_core.infer import placeholder
-
+    """d(node)/d(parent) with the other parents held, as the node was last computed; a vector of ones as seed."""
     if parent not in node.parents:
         raise ValueError(f"{parent.describe()} is not a parent of {node.describe()}")
-    hidden = context.graph.set(None)
-    try:
-        parents = list(dict.fromkeys(p for p in node.parents if p is not None))
-        values = [p.value for p in parents]
+    run = None if node._by is None else node._by()
+    used = {} if run is None or run.snapshot is None else dict(zip(run._leaves[run.mode], run.snapshot[2], strict=True))
+    parents = list(dict.fromkeys(p for p in node.parents if p is not None))
+    values = [used.get(p, p.value) for p in parents]  # type: ignore[call-overload]
+    with context.hidden():
         stand_ins = {p: placeholder(spec_of(v).unsized()) for p, v in zip(parents, values, strict=True)}
         copy = make_node(node.op, tuple(None if p is None else stand_ins[p] for p in node.parents))
-        copy._made, copy._label = node._made, node._label
-        found = pullback([copy], [stand_ins[parent]], [])
-        inputs = [stand_ins[p] for p in parents]
-        program = Program(inputs, [g for g in found if g is not None], mode="training")
-        state = program.init(*values) if copy._made else {}
+        copy._made, copy._label, copy._names = node._made, node._label, node._names
+        found = [g for g in pullback([copy], [stand_ins[parent]], []) if g is not None]
+        program = Program(list(stand_ins.values()), found, mode="training" if run is None else run.mode)
+        state = {str(variable.name): value for variable, value in used.items() if isinstance(variable, Variable)}
         outputs, _ = program(state, *values)
-    finally:
-        context.graph.reset(hidden)
     return outputs[0] if outputs else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ourdl_core import context
 from ourdl_core.index import Entry
 from ourdl_core.names import LOCAL, parse_name
 
@@ -33,15 +33,17 @@ class Scopes:
     def __init__(self, noun: str) -> None:
         self._noun = noun
         self._outermost: dict[str, LocalEntry] = {}
-        self._blocks: ContextVar[Mapping[str, LocalEntry]] = ContextVar("scope", default=_NOTHING)
 
     def find(self, name: str) -> LocalEntry | None:
         """Return what a bare name stands for here."""
-        return self._blocks.get().get(name) or self._outermost.get(name)
+        return self._inner().get(name) or self._outermost.get(name)
+
+    def _inner(self) -> Mapping[str, LocalEntry]:
+        return context.blocks.get().get(self._noun, _NOTHING)
 
     def visible(self) -> dict[str, LocalEntry]:
         """Return every name that stands for something here."""
-        return {**self._outermost, **self._blocks.get()}
+        return {**self._outermost, **self._inner()}
 
     def entry_of(self, value: object) -> LocalEntry | None:
         """Return the entry of an object that has a name here."""
@@ -55,11 +57,11 @@ class Scopes:
     def block(self, objects: Mapping[str, object]) -> Iterator[None]:
         """Name objects for a ``with`` block, in this thread or task only."""
         named = {name: self._entry(name, value) for name, value in objects.items()}
-        token = self._blocks.set({**self._blocks.get(), **named})
+        token = context.blocks.set({**context.blocks.get(), self._noun: {**self._inner(), **named}})
         try:
             yield
         finally:
-            self._blocks.reset(token)
+            context.blocks.reset(token)
 
     def _entry(self, name: str, value: object) -> LocalEntry:
         parse_name(name, self._noun)

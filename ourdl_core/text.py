@@ -26,7 +26,7 @@ def program_text(program: Program) -> str:
     steps = set(layout.nodes)
     for node in order_of(plan.roots):
         if node in steps:
-            names[node] = f"v{sum(1 for n in names.values() if n.startswith('v') and n[1:].isdigit()) + 1}"
+            names[node] = f"v{len(names) - len(plan.leaves) + 1}"
             lines.append(f"  {names[node]} = {_call(node, names)}")
     count = len(program._outputs)
     keys = program.outputs if isinstance(program.outputs, dict) else [None] * count
@@ -59,4 +59,4 @@ def _name(node: Node | None, names: dict[Node, str]) -> str:
     if isinstance(node, Constant):
         return str(node)
     # A folded constant, or a node of which only the shape is used.
-    return f"{node.kind}({', '.join(_name(p, names) for p in node.parents)})"
+    return f"{node.kind}({', '.join(names.get(p, '...') for p in node.parents if p is not None)})"

@@ -148,7 +148,7 @@ def _yaml_loader(yaml: Any) -> Any:
         return loader.construct_yaml_bool(node)
 
     def text(loader: Any, node: Any) -> Any:
-        if node.style is None and re.fullmatch(r"[-+]?\d+e[-+]?\d+|[-+]?\d*\.\d+e\d+", node.value, re.IGNORECASE):
+        if not node.style and re.fullmatch(r"[-+]?\d+e[-+]?\d+|[-+]?\d*\.\d+e\d+", node.value, re.IGNORECASE):
             refuse(node, f"'{node.value}' is text in YAML, not a number: write {_yaml_number(float(node.value))}")
         return loader.construct_yaml_str(node)
 

@@ -10,8 +10,13 @@ class ModelFileError(ValueError):
 
     def __init__(self, source: str, problems: Sequence[tuple[str, str]]) -> None:
         self.source = source
-        self.problems = list(problems)
+        self.problems = [(path, shorten(message)) for path, message in problems]
         super().__init__(_text(source, self.problems))
+
+
+def shorten(message: str, limit: int = 800) -> str:
+    """A message that quotes something endless, cut in the middle: what to do stands at its end."""
+    return message if len(message) <= limit else f"{message[: limit // 2]} ... {message[-limit // 2 :]}"
 
 
 def _text(source: str, problems: list[tuple[str, str]]) -> str:

@@ -35,6 +35,7 @@ class UniformLike(Op):
     """
 
     def compute(self, key, like: ShapeOnly):
+        self._check(like)
         xp = namespace(key)
         dtype = dtype_in(xp, like.dtype)
         count = 1
@@ -55,6 +56,9 @@ class UniformLike(Op):
         return None, None
 
     def infer(self, key, like):
+        self._check(like)
+        return Spec(like.shape, like.dtype, like.number)
+
+    def _check(self, like):
         if like.dtype.kind != "f" or like.dtype.itemsize not in (4, 8):
             raise TypeError(f"UniformLike: like must be float32 or float64, found {like}")
-        return Spec(like.shape, like.dtype, like.number)

@@ -27,7 +27,8 @@ class BatchNormalization(Composite):
 
     In training mean and variance are those of the batch (over all other axes), and the running ones move towards them
     by ``1 - momentum`` (the variance is the mean squared deviation, without Bessel's correction); a batch of size 0
-    leaves them alone. In inference they are the running ones (Ioffe and Szegedy, 2015).
+    leaves them alone, and in the body of a Scan they are only read. In inference they are the running ones (Ioffe and
+    Szegedy, 2015).
     """
 
     axis: int = -1

@@ -45,8 +45,9 @@ class Scan(Op):
     def compute(self, *inputs):
         xp = namespace(*inputs)
         carries, sequences, outside = self._parts(inputs)
+        _check_sequences(sequences)
         length = _common_length([each.shape[0] for each in sequences])
-        rows = []
+        rows: list = []
         for i in range(length - 1, -1, -1) if self.reverse else range(length):
             found = self.body(*carries, *(each[i, ...] for each in sequences), *outside)
             if not rows:
@@ -124,9 +125,14 @@ class Scan(Op):
     def _inner_specs(self, specs):
         """The specs of the body's inputs for those of the inputs."""
         carries, sequences, outside = self._parts(specs)
-        if any(spec.ndim == 0 for spec in sequences):
-            raise ValueError(f"Scan: a sequence needs a first axis to run along, found {[str(s) for s in sequences]}")
+        _check_sequences(sequences)
         return [*carries, *(Spec(spec.shape[1:], spec.dtype) for spec in sequences), *outside]
+
+
+def _check_sequences(sequences):
+    for i, each in enumerate(sequences):
+        if getattr(each, "ndim", 0) == 0:
+            raise ValueError(f"Scan: sequence {i} has no axis to run along: it has 0 dimensions")
 
 
 def _common_length(lengths):
@@ -142,9 +148,7 @@ def _check_carries(carries, found):
         if not hasattr(old, "shape") or getattr(old, "number", False):
             raise TypeError(f"Scan: carry {i} is a Python number: give an array, np.zeros(()) at least")
         shape, dtype = getattr(new, "shape", ()), getattr(new, "dtype", "number")
-        same = len(old.shape) == len(shape) and all(
-            None in (a, b) or a == b for a, b in zip(old.shape, shape, strict=True)
-        )
+        same = len(old.shape) == len(shape) and all(None in (a, b) or a == b for a, b in zip(old.shape, shape, strict=True))
         if not same or old.dtype != dtype:
             raise ValueError(
                 f"Scan: carry {i} begins as {old.dtype}{list(old.shape)}, but the body makes it "

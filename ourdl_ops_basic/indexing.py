@@ -10,8 +10,11 @@ from ourdl_ops_basic.axes import normalised
 
 
 def wrapped(xp, indices, size):
-    """``indices`` with the negative ones counted from the end."""
-    return xp.where(indices < 0, indices + size, indices)
+    """``indices`` with the negative ones counted from the end; what is below the range is put above it."""
+    if xp.isdtype(indices.dtype, "unsigned integer"):
+        return indices
+    from_end = xp.where(indices < -size, size, indices + size)
+    return xp.where(indices < 0, from_end, indices)
 
 
 def _refuse_fractions(spec, what):

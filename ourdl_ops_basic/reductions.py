@@ -35,10 +35,11 @@ def _reduced(spec, axis, keepdims, what):
     return tuple(n for i, n in enumerate(spec.shape) if i not in axes)
 
 
-def _dtype(x):
-    """The dtype that elements of ``x`` are added in; None (the library's default integer) for bools."""
-    dtype = getattr(x, "dtype", None)
-    return None if dtype is None or dtype == namespace(x).bool else dtype
+def _countable(xp, x):
+    """``x``, as integers where it is of bools."""
+    if getattr(x, "dtype", None) != xp.bool:
+        return x
+    return xp.astype(x, xp.__array_namespace_info__().default_dtypes()["integral"])
 
 
 def _of_counts(spec):
@@ -61,7 +62,8 @@ class Sum(Reduction):
 
     def compute(self, x):
         xp = namespace(x)
-        return xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=_dtype(x))
+        x = _countable(xp, x)
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=getattr(x, "dtype", None))
 
     def vjp(self, g, y, x):
         return spread(g, x, self.axis, self.keepdims)
@@ -164,7 +166,8 @@ class Prod(Reduction):
 
     def compute(self, x):
         xp = namespace(x)
-        return xp.prod(x, axis=self.axis, keepdims=self.keepdims, dtype=_dtype(x))
+        x = _countable(xp, x)
+        return xp.prod(x, axis=self.axis, keepdims=self.keepdims, dtype=getattr(x, "dtype", None))
 
     def vjp(self, g, y, x):
         """One axis after the other: the products of the others along each, multiplied."""
@@ -180,7 +183,10 @@ class Prod(Reduction):
 
 
 class ProdOfOthers(Op):
-    """``y[i] = product of x[j] over j != i`` along ``axis``: the gradient of Prod."""
+    """``y[i] = product of x[j] over j != i`` along ``axis``: the gradient of Prod.
+
+    Its own gradient takes memory for the square of the size of the axis.
+    """
 
     axis: int
 

@@ -70,9 +70,6 @@ def _some(names: Iterable[str], limit: int = 8) -> str:
 def _array(table: Table, names: list[str], settings: Columns, variable: Variable) -> np.ndarray[Any, Any]:
     """The columns as one array: of a name alone the column itself, else one of rows."""
     declared = declared_spec(variable)
-    for name in names:
-        if table.lines is None and table.columns[name].ndim == 0:
-            raise DataError(f"{table.path}: the array '{name}' is one number: it has no rows")
     arrays = [convert(table.numbers(name), settings.scale, declared, table, name) for name in names]
     single = isinstance(settings.columns, str) and names == [settings.columns]
     if not single:

@@ -31,10 +31,6 @@ class Feeding:
                 rows = start if order is None else order[start]
             yield end - start, [np.asarray(arrays[name][rows]) for name in self.inputs]
 
-    def steps(self, arrays: Mapping[str, Any]) -> int:
-        """The number of steps in an epoch."""
-        return -(-rows_of(arrays) // (self.batch or 1))
-
 
 def feeding(inputs: dict[str, Variable], arrays: Mapping[str, Any], batch: int) -> Feeding:
     """How ``inputs`` are fed, by the ranks that they declare; DataError where data and declarations do not fit."""

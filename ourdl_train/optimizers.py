@@ -62,9 +62,7 @@ class Optimizer(Record):
         found = {name: next((rate for p, rate in table if fnmatchcase(name, p)), None) for name in names}
         missing = [name for name, rate in found.items() if rate is None]
         if missing:
-            raise LookupError(
-                f"lr: the table has no entry for the parameter '{missing[0]}'. Add it, or '*' for the rest"
-            )
+            raise LookupError(f"lr: the table has no entry for the parameter '{missing[0]}'. Add it, or '*' for the rest")
         return found  # type: ignore[return-value]
 
     def __call__(self, loss: Node) -> Updates:

@@ -64,7 +64,7 @@ class Table:
         """A column as numbers; DataError that names the line for text, a missing value, NaN or infinity."""
         values = self.columns[column]
         if self.lines is None:
-            array = values
+            array = self._checked(values, column)
         else:
             try:
                 array = np.array(values, dtype=np.float64)
@@ -74,6 +74,14 @@ class Table:
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}; values must be finite")
         return array
+
+    def _checked(self, values: Any, column: str) -> np.ndarray[Any, Any]:
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            found = values.dtype if isinstance(values, np.ndarray) else values
+            raise DataError(f"{self.path}: the array '{column}' is not numbers: {found}")
+        if values.ndim == 0:
+            raise DataError(f"{self.path}: the array '{column}' is one number: it has no rows")
+        return values
 
     def _number(self, text: str, row: int, column: str) -> float:
         try:
@@ -141,7 +149,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_npz(path: Path) -> Table:
-    columns = {}
+    columns: dict[str, Any] = {}
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise DataError(f"{path}: is not an NPZ file, as numpy.savez writes it")
@@ -150,8 +158,6 @@ def _read_npz(path: Path) -> Table:
         for name in archive.files:
             try:
                 columns[name] = archive[name]
-            except ValueError as error:
-                raise DataError(f"{path}: the array '{name}' is not numbers: {error}") from None
-            if columns[name].dtype.kind not in "biuf":
-                raise DataError(f"{path}: the array '{name}' is {columns[name].dtype}, not numbers")
+            except ValueError as error:  # an array of objects, which only matters if it is asked for
+                columns[name] = error
     return Table(path, columns, None)

@@ -25,8 +25,9 @@ import array_api_strict
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxprs import evaluate
 
-from ourdl_core import Elementwise, Op, Program, Variable, ops, pullback, registry
+from ourdl_core import Composite, Elementwise, Op, Program, Variable, ops, pullback, registry
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
@@ -36,11 +37,11 @@ jax.config.update("jax_platforms", "cpu")
 class Case:
     """``op`` on ``inputs`` gives what the JAX function ``reference`` of the same inputs gives, and so do its gradients.
 
-    ``op``: its name, or a class. ``inputs``: NumPy arrays (floating ones in float64), Python numbers (constants in the graph) or None. ``wrt``: the
-    positions to differentiate, all floating arrays when not given. ``order``: how many times. Of an op with several
-    outputs ``reference`` returns a tuple, or the one numbered ``output``. ``skip`` maps an aspect to the reason why it
-    cannot hold. ``elementwise``: say True of a composite that acts on each element. Tolerances are relative to the largest magnitude of the expected array and for float64; those of
-    float32 are ``rtol32``.
+    ``op``: its name, or a class. ``inputs``: NumPy arrays (floating ones in float64), Python numbers (constants in the
+    graph) or None. ``wrt``: the positions to differentiate, all floating arrays when not given; ``order``: how many
+    times. Of an op with several outputs ``reference`` returns a tuple, or the one numbered ``output``. ``elementwise``:
+    say True of a composite that acts on each element. ``skip`` maps an aspect to the reason why it cannot hold.
+    Tolerances are relative to the largest magnitude of the expected array; ``rtol32`` is that of float32.
     """
 
     op: str | type[Op]
@@ -112,6 +113,7 @@ def aspects_of(case: Case) -> list[str]:
     floating = any(_is_floating(x) for x in arrays)
     applies = {
         "at_once": isinstance(case.op, str),
+        "memory": not issubclass(case.op_class, Composite),
         "gradients": bool(case.positions) and case.order > 0,
         "float32": floating,
         "jax32": floating,
@@ -142,11 +144,7 @@ def weights(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _reference(case: Case) -> Callable[..., Any]:
-    """The reference and its gradients as one function of the array inputs.
-
-    Not compiled as a whole: what JAX spends most time on is compiling, and single steps on arrays of equal shape are
-    compiled once for all cases. So use few shapes.
-    """
+    """The reference and its gradients as one function of the array inputs."""
     arrays = [i for i, x in enumerate(case.inputs) if isinstance(x, np.ndarray)]
 
     def outputs(wrt: list[Any], rest: list[Any]) -> list[Any]:
@@ -179,10 +177,9 @@ def _reference(case: Case) -> Callable[..., Any]:
 def expected(case: Case, rounded: bool = False) -> Results:
     """What the reference gives in float64; ``rounded``: for the inputs as float32 holds them."""
     inputs = [as_float32(x).astype(x.dtype) if rounded and _is_floating(x) else x for x in case.inputs]
-    wrt = [jnp.asarray(inputs[i]) for i in case.positions]
-    rest = [jnp.asarray(x) for x in inputs if isinstance(x, np.ndarray)]
-    outputs, first, second = _reference(case)(wrt, rest)
-    return Results(*([np.asarray(x) for x in each] for each in (outputs, first, second)))
+    wrt = [inputs[i] for i in case.positions]
+    rest = [x for x in inputs if isinstance(x, np.ndarray)]
+    return Results(*map(list, evaluate(_reference(case), wrt, rest)))
 
 
 def actual(case: Case, inputs: Iterable[Any], order: int = 0, sizes: str = "known", numbers: bool = False) -> Results:
@@ -211,7 +208,11 @@ def actual(case: Case, inputs: Iterable[Any], order: int = 0, sizes: str = "know
 
 def _copies(inputs: Iterable[Any]) -> list[Any]:
     """The inputs; NumPy arrays as copies, so that an op that writes into them spoils one run only."""
-    return [x.copy() if isinstance(x, np.ndarray) else x for x in inputs]
+    return [x.copy(order="K") if _is_plain(x) else x for x in inputs]
+
+
+def _is_plain(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and all(n >= 0 for n in x.strides)
 
 
 def outputs_of(case: Case, nodes: list[Any]) -> list[Any]:
@@ -292,6 +293,24 @@ def _spec(case: Case) -> None:
             assert all(fits), what
 
 
+def _memory(case: Case) -> None:
+    """An output shares memory with an input only where the op says so (``view``)."""
+    inputs = _copies(case.inputs)
+    nodes = [_variable(x, i, "known") if isinstance(x, np.ndarray) else x for i, x in enumerate(inputs)]
+    arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+    variables = [node for node in nodes if isinstance(node, Variable)]
+    for i, y in enumerate(_run(case, variables, outputs_of(case, nodes), arrays)):
+        shared = isinstance(y, np.ndarray) and any(np.shares_memory(x, y) for x in arrays)
+        assert case.op_class.view or not shared, f"output {i} shares memory with an input, but view is not set"
+
+
+def _layout(case: Case) -> None:
+    """Arrays in Fortran order, and reversed views."""
+    for turn in (np.asfortranarray, lambda x: np.flip(np.flip(x).copy())):
+        inputs = [turn(x) if isinstance(x, np.ndarray) and x.ndim else x for x in case.inputs]
+        _compare(actual(case, inputs, min(case.order, 1)), expected(case), case)
+
+
 def _gradients_aspect(case: Case) -> None:
     """First and second order in float64."""
     _compare(actual(case, case.inputs, case.order), expected(case), case)
@@ -315,34 +334,41 @@ def _strict(case: Case) -> None:
 
 
 def _jax(case: Case) -> None:
-    """JAX arrays."""
-    inputs = [jnp.asarray(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
-    _compare(actual(case, inputs), expected(case), case, library=jnp)
+    """Arrays of JAX, being traced (so no value is looked at): values and first gradients."""
+    outputs, first = _traced(case, case.inputs, evaluate)
+    _compare(Results(outputs, first), expected(case), case)
 
 
 def _jax32(case: Case) -> None:
-    """Traced by JAX as it is set up by default, without 64-bit numbers: no value is looked at, float32 comes out.
+    """Traced by JAX as it is set up by default, without 64-bit numbers: float32 comes out, and gradients of float32.
 
     A warning that a 64-bit number was asked for is an error (the tests run so).
     """
     inputs = [narrow(x) if isinstance(x, np.ndarray) else x for x in case.inputs]
-    places = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray)]
-
-    def run(*arrays: Any) -> Any:
-        values = list(inputs)
-        for i, x in zip(places, arrays, strict=True):
-            values[i] = x
-        found = actual(case, values, min(case.order, 1))
-        return found.outputs, found.first
-
     with jax.enable_x64(False):
-        outputs, first = jax.eval_shape(run, *(jnp.asarray(inputs[i]) for i in places))
+        outputs, first = _traced(case, inputs, jax.eval_shape)
     for i, (y, reference) in enumerate(zip(outputs, expected(case).outputs, strict=True)):
         wanted = narrow(reference).dtype
         assert (y.dtype, y.shape) == (wanted, reference.shape), f"output {i} is {y}, not {wanted}{reference.shape}"
     for i, g in zip(case.positions, first, strict=False):
         x = narrow(case.inputs[i])
         assert (g.dtype, g.shape) == (x.dtype, x.shape), f"gradient {i} is {g}, not {x.dtype}{x.shape}"
+
+
+def _traced(case: Case, inputs: Iterable[Any], run: Callable[..., Any]) -> Any:
+    """Outputs and first gradients that ``run`` makes of what JAX traces."""
+    values = list(inputs)
+    places = [i for i, x in enumerate(values) if isinstance(x, np.ndarray)]
+
+    def function(*arrays: Any) -> Any:
+        for i, x in zip(places, arrays, strict=True):
+            values[i] = x
+        found = actual(case, values, min(case.order, 1))
+        for i, y in enumerate((*found.outputs, *found.first)):
+            assert isinstance(y, jax.Array), f"result {i} of JAX arrays is a {type(y).__name__}"
+        return found.outputs, found.first
+
+    return run(function, *(values[i] for i in places))
 
 
 def _broadcast(case: Case) -> None:
@@ -411,6 +437,8 @@ ASPECTS: dict[str, Callable[[Case], None]] = {
     "value": _value,
     "at_once": _at_once,
     "spec": _spec,
+    "memory": _memory,
+    "layout": _layout,
     "gradients": _gradients_aspect,
     "unknown_sizes": _unknown_sizes,
     "float32": _float32,

@@ -1,8 +1,10 @@
 """The checker of tests/reference.py can fail: each aspect finds the bug that is planted for it in a correct op."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxprs import evaluate
 from reference import ASPECTS, Case, actual, aspects_of, check, expected, mutant, numbers
 
 from ourdl_core import Elementwise, Op, namespace, ops
@@ -107,6 +109,20 @@ class ArrayOfNumber(Good):
         return np.asarray(np.tanh(a) * b) if type(a) is float else super().compute(a, b)
 
 
+class Shares(Good):
+    """A view of its input where the other one is 1."""
+
+    def compute(self, a, b):
+        return a if isinstance(a, np.ndarray) else super().compute(a, b)
+
+
+class COrderOnly(Good):
+    def compute(self, a, b):
+        if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
+            return super().compute(a, b)
+        return np.tanh(a.ravel(order="K").reshape(a.shape)) * b
+
+
 class LooksAtValues(Good):
     def compute(self, a, b):
         y = super().compute(a, b)
@@ -129,6 +145,8 @@ MUTANTS = {
     FailsEmpty: {"empty"},
     ArrayOfNumber: {"numbers"},
     LooksAtValues: {"jax32"},
+    Shares: {"memory"},
+    COrderOnly: {"layout"},
 }
 
 
@@ -177,6 +195,27 @@ def test_a_wrong_reference_is_found_for_every_output():
 def test_an_aspect_that_does_not_exist_cannot_be_skipped():
     with pytest.raises(ValueError, match="no aspect is called"):
         mutant(CASE, skip={"second": "why"})
+
+
+X = numbers(2, 3, 4)
+TRACED = {
+    "reduce_prod": lambda x: jnp.prod(x, axis=1),
+    "cut and padded": lambda x: jnp.pad(x[:, ::2, 1:-1], ((1, 0), (0, 2), (0, 0))),
+    "products": lambda x: jnp.einsum("bij,bkj->ikb", x, jnp.sin(x)),
+    "choices": lambda x: jnp.where(x > 0, jnp.exp(x), jnp.clip(x, -1, 1) ** 2) / (2 + jnp.abs(x)),
+    "moved": lambda x: jnp.concatenate(jnp.split(jnp.flip(jnp.moveaxis(x, 2, 0)), 2)).reshape(6, -1),
+    "joined": lambda x: jnp.stack([jnp.max(x, axis=(0, 2)), jnp.mean(x, axis=(0, 2))]),
+    "sorted": lambda x: jnp.sort(x, axis=1),
+}
+
+
+@pytest.mark.parametrize("function", TRACED.values(), ids=TRACED)
+def test_what_jax_traces_and_numpy_runs_is_what_jax_computes(function):
+    def slope(x):
+        return jax.grad(lambda x: jnp.sum(jnp.sin(function(x))))(x)
+
+    for traced in (function, slope):
+        np.testing.assert_allclose(evaluate(traced, X), traced(jnp.asarray(X)), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_not_all_zero():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pluggy
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ourdl_core import Graph, Program, Variable, ops
 from ourdl_core.hooks import hooks
@@ -84,11 +85,14 @@ def test_hundred_steps_follow_the_written_out_formula(name, dtype, tolerance):
     assert type(state["p"]) is float if dtype is None else {v.dtype.name for v in state.values()} <= {dtype, "int32"}
 
 
-def test_adam_is_optax():
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_optimizers_are_those_of_optax(name):
     optax = pytest.importorskip("optax")
+    pytest.importorskip("jax").config.update("jax_enable_x64", True)
     loss, gradient = quartic("float64", np.ones(3))
-    rule, p = optax.adam(0.03), np.ones(3)
-    program, other = Program([], loss, Adam(lr=0.03)(loss)), rule.init(p)
+    ours, rule = {"SGD": (SGD(lr=0.03, momentum=0.9), optax.sgd(0.03, 0.9)), "Adam": (Adam(lr=0.03), optax.adam(0.03))}[name]
+    p = np.ones(3)
+    program, other = Program([], loss, ours(loss)), rule.init(p)
     state = program.init()
     for _ in range(100):
         change, other = rule.update(gradient(p), other)
@@ -164,7 +168,8 @@ def test_adaline_prints_the_ten_pairs_of_the_origin():
         on_step=lambda step: seen.append(f"{float(step.state['w']):.2f},{float(step.state['b']):.2f}"),
     )
     assert " · ".join(seen) == (
-        "0.13,0.10 · 0.36,0.20 · 0.58,0.10 · 0.74,0.00 · 1.13,0.10 · 1.43,0.20 · 1.62,0.30 · 1.94,0.20 · 1.50,0.30 · 1.87,0.40"
+        "0.13,0.10 · 0.36,0.20 · 0.58,0.10 · 0.74,0.00 · 1.13,0.10 · "
+        "1.43,0.20 · 1.62,0.30 · 1.94,0.20 · 1.50,0.30 · 1.87,0.40"
     )
     assert result.steps == 10
 
@@ -242,7 +247,7 @@ def test_data_and_inputs_must_be_the_same():
     graph, _, loss = two_layers()
     arguments = {"loss": loss, "optimizer": "SGD", "epochs": 1}
     with pytest.raises(DataError, match="the input 'x' of the graph has no data"):
-        fit(graph, {}, **arguments) if False else fit(graph, _only(graph), **arguments)
+        fit(graph, _only(graph), **arguments)
     with pytest.raises(DataError, match="data for 'z', which is no input"):
         fit(graph, {"x": np.ones((2, 3)), "z": np.ones(2)}, **arguments)
     with pytest.raises(DataError, match=r"declares float32\[\?, 3\], its data has \[5\] a row"):
@@ -287,7 +292,8 @@ def test_listeners_hear_of_every_step():
 @pytest.mark.slow
 def test_digits_reach_97_percent_as_the_median_of_five_seeds():
     model = load(EXAMPLES / "digits.toml")
-    results = [fit(model, seed=seed) for seed in range(5)]
+    with threadpool_limits(1):  # on a busy machine the threads of BLAS wait for one another, ten times the work
+        results = [fit(model, seed=seed) for seed in range(5)]
     assert sorted(result.test.accuracy for result in results)[2] >= 0.97
     assert {result.test.rows for result in results} == {360}
 
@@ -362,8 +368,7 @@ def test_npz_arrays_are_inputs_as_they_are_and_never_objects(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((3, 2, 2)), bad=np.array([{}], dtype=object))
     assert read_columns(tmp_path / "d.npz", {"x": Columns(columns="x")}, images)["x"].shape == (3, 2, 2)
     with pytest.raises(DataError, match="the array 'bad' is not numbers"):
-        np.savez(tmp_path / "e.npz", bad=np.array([{}], dtype=object))
-        read_columns(tmp_path / "e.npz", {"x": Columns(columns="bad")}, images)
+        read_columns(tmp_path / "d.npz", {"x": Columns(columns="bad")}, images)
 
 
 def test_a_split_depends_on_its_seed_alone_and_holds_every_row_once():

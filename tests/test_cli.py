@@ -1,0 +1,265 @@
+"""The command: what a person sees, also when something is wrong, and on a terminal of any width."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pluggy
+import pytest
+
+from ourdl_cli.main import main
+from ourdl_core import registry
+from ourdl_core.hooks import hooks
+from ourdl_core.index import Entry
+from ourdl_core.registry import Registry
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+COMMAND = [sys.executable, "-m", "ourdl_cli"]
+
+
+def run(capsys, *arguments):
+    """Exit status, stdout and stderr of one command in this process."""
+    try:
+        status = main([str(each) for each in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+# ---- train and predict ----------------------------------------------------------------------------------------------
+
+
+def test_train_ends_with_the_accuracy_and_the_time(capsys):
+    status, out, err = run(capsys, "train", EXAMPLES / "wine.toml", "--epochs", 30, "--seed", 1)
+    assert (status, err) == (0, "")
+    found = re.fullmatch(r"test accuracy (\d+\.\d) % \((\d+) of 36\), 30 epochs in \d+\.\d s\n", out)
+    assert found
+    assert float(found[1]) == round(100 * int(found[2]) / 36, 1)
+
+
+def test_train_without_a_test_part_ends_with_the_loss(capsys):
+    assert run(capsys, "train", EXAMPLES / "adaline.toml")[1].startswith("training loss 5.208, 1 epoch in ")
+
+
+def test_weights_that_train_saves_are_those_that_predict_uses(capsys, tmp_path):
+    weights = tmp_path / "wine.npz"
+    status, out, err = run(capsys, "train", EXAMPLES / "wine.toml", "--save", weights)
+    assert (status, err) == (0, f"saved {weights} (8 arrays)\n")
+    status, out, err = run(capsys, "predict", EXAMPLES / "wine.toml", "--weights", weights)
+    header, *rows = out.splitlines()
+    assert (status, err, header, len(rows)) == (0, "", "logits_0,logits_1,logits_2", 178)
+    predicted = [max(range(3), key=[float(v) for v in row.split(",")].__getitem__) for row in rows]
+    labels = [int(line.split(",")[-1]) for line in (EXAMPLES / "data" / "wine.csv").read_text().splitlines()[1:]]
+    assert sum(p == q for p, q in zip(predicted, labels, strict=True)) > 170
+    assert max(len(cell) for row in rows for cell in row.split(",")) <= 12
+
+
+def test_predict_needs_no_label_and_takes_another_file(capsys, tmp_path):
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
+    (tmp_path / "new.csv").write_text("x\n0\n1\n")
+    arguments = ["--weights", tmp_path / "a.npz", "--data", tmp_path / "new.csv"]
+    assert run(capsys, "predict", EXAMPLES / "adaline.toml", *arguments)[:2] == (0, "prediction\n0.4\n2.27\n")
+
+
+# ---- mistakes -------------------------------------------------------------------------------------------------------
+
+WINE = EXAMPLES / "wine.toml"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "ourdl: unknown command 'trian'. Did you mean train?"),
+        (["xyzzy"], "ourdl: unknown command 'xyzzy'. Commands are: train, predict, ops, show, why, doctor"),
+        (["train"], "ourdl: the following arguments are required: MODEL"),
+        (["train", WINE, "--sede", "3"], "ourdl: unknown option '--sede'. Did you mean --seed"),
+        (["train", WINE, WINE], "ourdl: one argument too many"),
+        (["train", WINE, "--epochs", "0"], "argument --epochs: expected a whole number of at least 1, found '0'"),
+        (["train", EXAMPLES / "wien.toml"], "wien.toml: no such file. Did you mean wine.toml"),
+        (["train", WINE, "--save", "/no/such/place/w.npz"], "there is no directory"),
+        (["predict", WINE, "--weights", "none.npz"], "ourdl: none.npz: No such file or directory"),
+        (["predict", WINE, "--weights", WINE], "is not a file of weights"),
+        (["show", "Dnse"], "ourdl: no op named 'Dnse'. Did you mean Dense?"),
+        (["show", "os.system"], "Import paths are not accepted."),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_2(capsys, arguments, message):
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+
+
+def test_every_mistake_of_a_model_file_is_told(capsys, tmp_path):
+    text = WINE.read_text().replace('"Relu"', '"Rellu"').replace("epochs = 40", "epoch = 40")
+    (tmp_path / "m.toml").write_text(text)
+    status, out, err = run(capsys, "train", tmp_path / "m.toml")
+    assert (status, out) == (2, "")
+    first, second, *rest = err.splitlines()
+    assert first == f"ourdl: {tmp_path / 'm.toml'}: 3 mistakes"
+    assert second.startswith("  nodes.a.op: no op named 'Rellu'. Did you mean Relu")
+    assert rest == [
+        "  train.epoch: unknown key. Did you mean epochs?",
+        "  train.epochs: is missing",
+    ]
+
+
+def test_debug_shows_the_traceback(capsys):
+    status, _, err = run(capsys, "show", "Dnse", "--debug")
+    assert status == 2
+    assert "Traceback" in err
+
+
+def test_a_fault_is_told_from_a_mistake(capsys, monkeypatch):
+    def broken(options):
+        raise AttributeError("no attribute 'x'")
+
+    monkeypatch.setattr("ourdl_cli.registry_commands.why_name", broken)
+    status, _, err = run(capsys, "why", "Add")
+    assert (status, err) == (1, "ourdl: unexpected AttributeError: no attribute 'x'. --debug shows where\n")
+
+
+# ---- what is installed ----------------------------------------------------------------------------------------------
+
+
+def test_ops_lists_every_op_with_its_provider_and_summary(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    status, out, _ = run(capsys, "ops")
+    header, *rows = out.splitlines()
+    assert (status, header.split()[:3]) == (0, ["OP", "FROM", "VER"])
+    assert len(rows) == len(registry.entries())
+    add = next(row for row in rows if row.startswith("Add "))
+    assert add.split()[1:3] == ["ourdl", "v1"]
+    assert [row for row in rows if len(row.split()) < 4] == []
+    assert "``" not in out
+
+
+def test_ops_as_json_and_by_pattern(capsys):
+    rows = json.loads(run(capsys, "ops", "dense", "--json")[1])
+    assert [(row["id"], row["provider"]) for row in rows] == [("ourdl::Dense-v1", "ourdl")]
+    assert rows[0]["summary"]
+    assert run(capsys, "ops", "Nope*")[0] == 1
+
+
+def test_listing_ops_imports_none_of_them():
+    code = "import sys; from ourdl_cli.main import main; main(['ops']); print([n for n in sys.modules if 'ourdl_nn' in n])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_tables_keep_to_the_width_of_the_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for arguments in (["ops"], ["doctor"], ["show", "BatchNormalization"], ["show", "Adam"]):
+        out = run(capsys, *arguments)[1]
+        too_long = [line for line in out.splitlines() if len(line) > columns]
+        # A path is not broken, so that it can be copied.
+        assert [line for line in too_long if max(map(len, line.split())) < columns // 3] == []
+
+
+def test_broken_ops_are_listed_with_the_reason(capsys, monkeypatch):
+    entries = [
+        Entry("bad", "Boom", 1, "bad", "9", "no_such_mod:X"),
+        Entry("ourdl", "Add", 1, "ourdl", "1", "ourdl_ops_basic.arithmetic:Add"),
+    ]
+    monkeypatch.setattr("ourdl_cli.registry_commands.registry", Registry("ourdl.ops", records=entries, environ={}))
+    status, out, _ = run(capsys, "ops", "--broken")
+    assert status == 1
+    assert out.startswith("bad::Boom-v1 could not be loaded: ModuleNotFoundError: No module named 'no_such_mod'")
+    assert "Add" not in out
+    assert run(capsys, "ops")[0] == 0
+
+
+def test_show_explains_an_op(capsys):
+    status, out, _ = run(capsys, "show", "Dense")
+    assert (status, out.splitlines()[0]) == (0, "ourdl::Dense-v1")
+    assert re.search(r"^  weight +parameter, made if not given", out, re.MULTILINE)
+    assert re.search(r"^  units +int at least 1, required$", out, re.MULTILINE)
+    assert re.search(r"^  file +.*dense.py:\d+$", out, re.MULTILINE)
+    assert "learning" in run(capsys, "show", "SGD")[1]
+
+
+def test_why_tells_what_wins(capsys):
+    assert run(capsys, "why", "Add")[:2] == (0, run(capsys, "why", "ourdl::Add")[1].replace("ourdl::Add\n", "Add\n", 1)
+                                              .replace("the domain asked for", "the home domain"))  # fmt: skip
+    status, out, _ = run(capsys, "why", "Snake")
+    assert status == 1
+    assert "nothing wins" in out
+
+
+def test_doctor_tells_versions_and_variables(capsys, monkeypatch):
+    monkeypatch.setenv("OURDL_PREFER", "")
+    status, out, _ = run(capsys, "doctor")
+    assert status == (1 if "\nBroken\n" in out else 0)
+    for word in ("OurDL", "Python", "NumPy", "Linear algebra", "OURDL_PREFER"):
+        assert word in out
+
+
+def test_plugins_add_commands(capsys):
+    class Plugin:
+        @pluggy.HookimplMarker("ourdl")
+        def ourdl_commands(self, commands):
+            commands.add_parser("hello", help="greet").set_defaults(run=lambda options: print("hello"))
+
+    plugin = Plugin()
+    hooks.register(plugin)
+    try:
+        assert run(capsys, "hello") == (0, "hello\n", "")
+        assert "greet" in run(capsys)[1]
+    finally:
+        hooks.unregister(plugin)
+
+
+# ---- a real terminal, pipes and Ctrl-C ------------------------------------------------------------------------------
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m ourdl_cli ops | head -1", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith("OP ")
+    assert done.stderr == ""
+
+
+def on_terminal(arguments, columns=60, interrupt_after=None):
+    """What a command writes to a terminal of so many columns, and its exit status."""
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    written = b""
+    deadline = time.monotonic() + 60
+    with contextlib.suppress(OSError):  # the terminal closes with the process
+        while time.monotonic() < deadline and (piece := os.read(master, 4096)):
+            written += piece
+            if interrupt_after is not None and interrupt_after in written:
+                process.send_signal(signal.SIGINT)
+                interrupt_after = None
+    os.close(master)
+    return process.wait(timeout=60), written.decode()
+
+
+def test_progress_is_one_line_as_wide_as_the_terminal():
+    status, text = on_terminal(["train", WINE, "--epochs", 5])
+    drawn, last = text.replace("\r\n", "\n").strip("\n").split("\n")
+    assert status == 0
+    assert last.startswith("test accuracy ")
+    assert {len(line) for line in drawn.split("\r") if line} == {59}
+    assert re.search(r"\[#+\] epoch 5/5  loss \d[\d.e-]*  [\d,]+ rows/s *$", drawn)
+
+
+def test_ctrl_c_stops_training_with_a_message(tmp_path):
+    arguments = ["train", EXAMPLES / "digits.toml", "--epochs", 10_000, "--save", tmp_path / "w.npz"]
+    status, text = on_terminal(arguments, interrupt_after=b"epoch")
+    assert status == 130
+    assert "Traceback" not in text
+    assert re.search(r"ourdl: stopped in epoch \d+ of 10000, after \d+ steps", text)
+    assert (tmp_path / "w.npz").exists()
