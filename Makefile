@@ -26,7 +26,7 @@ test: $(VENV)/test.stamp
 	echo 'ruff check';   $(VENV)/bin/python -m ruff check . || failed="$$failed ruff"; \
 	echo 'mypy';         $(VENV)/bin/python -m mypy         || failed="$$failed mypy"; \
 	echo 'lint-imports'; $(VENV)/bin/lint-imports --no-logo || failed="$$failed lint-imports"; \
-	echo 'pytest';       $(VENV)/bin/python -m pytest -n auto $(ARGS) || failed="$$failed pytest"; \
+	echo 'pytest';       $(VENV)/bin/python -m pytest -n auto --dist loadgroup $(ARGS) || failed="$$failed pytest"; \
 	test -z "$$failed" || { echo "make test: failed:$$failed" >&2; exit 1; }
 
 clean:

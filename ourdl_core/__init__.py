@@ -1,12 +1,12 @@
 """The core of OurDL: the Node protocol, op records, the registry, gradients, Programs. Knows no op."""
 
 from ourdl_core.arrays import Spec, dtype_in, namespace
-from ourdl_core.attributes import DType, Range
-from ourdl_core.errors import GraphError, OpError
+from ourdl_core.attributes import DType, Named, Range
+from ourdl_core.errors import GraphError, OpError, did_you_mean
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
-from ourdl_core.hooks import hooks
+from ourdl_core.hooks import hookimpl, hooks
 from ourdl_core.initializers import Initializer, InitializerName
 from ourdl_core.node import Node, Variable
 from ourdl_core.op import Composite, Elementwise, Op
@@ -26,6 +26,7 @@ __all__ = [
     "Initializer",
     "InitializerName",
     "Key",
+    "Named",
     "Node",
     "NodeProtocol",
     "Op",
@@ -38,8 +39,10 @@ __all__ = [
     "Spec",
     "State",
     "Variable",
+    "did_you_mean",
     "dtype_in",
     "grad",
+    "hookimpl",
     "hooks",
     "namespace",
     "ops",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def finish(value: Any, inputs: Sequence[Any], node: Node | None) -> Any:
 def _recover(step: Step, inputs: Sequence[Any], error: Exception) -> Any:
     """Python arithmetic raises where arrays answer inf or nan: ask the arrays. Anything else is an error of that node."""
     if isinstance(error, ArithmeticError) and all(type(v) in NUMBER_TYPES for v in inputs):
-        with np.errstate(all="ignore"):
+        with suppress(OverflowError), np.errstate(all="ignore"):  # a whole number may be too large for an array
             return to_number(step.function(*(np.asarray(v, np.float64) for v in inputs)))
     error.add_note(f"  in {step.node.describe()}" if step.node is not None else "  in a shape")
     raise error

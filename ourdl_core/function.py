@@ -46,10 +46,11 @@ class Function:
         return tuple(outer)
 
     def closed(self) -> Function:
-        """The same Function with what it captures as further inputs."""
-        if not self.captured:
-            return self
-        return Function((*self.inputs, *self.captured), self.outputs, self.mode)
+        """The same Function with what it captures, and what composites inside make, as further inputs."""
+        from ourdl_core.lower import made_within
+
+        outer = (*self.captured, *made_within(self))
+        return Function((*self.inputs, *outer), self.outputs, self.mode) if outer else self
 
     def in_mode(self, mode: str) -> Function:
         """The same Function for training or for inference."""
@@ -87,7 +88,7 @@ class Function:
                 copies[node] = output_of(copies[node.parents[0]], node.index)  # type: ignore[index]
             else:
                 copy = make_node(node.op, tuple(None if p is None else copies[p] for p in node.parents))
-                copy._made, copy._label, copy._names = node._made, node._label, node._names
+                copy._made, copy._label, copy._names = _replaced(node._made, copies), node._label, node._names
                 copies[node] = copy
         return tuple(copies[node] for node in self.outputs)
 
@@ -114,6 +115,18 @@ class Function:
 
     def __repr__(self) -> str:
         return f"Function({len(self.inputs)} inputs, {len(self.nodes())} nodes, {len(self.outputs)} outputs)"
+
+
+def _replaced(made: dict[str, Any] | None, copies: dict[Node, Node]) -> dict[str, Any] | None:
+    """What a composite made, with the inputs of the Function replaced among it."""
+    if not made or not any(node in copies for node in all_made(made)):
+        return made
+    return {k: _replaced(v, copies) if isinstance(v, dict) else copies.get(v, v) for k, v in made.items()}
+
+
+def all_made(made: dict[str, Any]) -> list[Node]:
+    """All that a node made, at any depth of its body."""
+    return [node for v in made.values() for node in (all_made(v) if isinstance(v, dict) else [v])]
 
 
 def _row(node: Node, numbers: dict[Node, int]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, overload
 from ourdl_core import context
 from ourdl_core.arrays import Spec
 from ourdl_core.context import Label, Trace, tracing
-from ourdl_core.function import Function
+from ourdl_core.function import Function, all_made
 from ourdl_core.infer import as_node
 from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of
 from ourdl_core.op import Composite, outputs_of
@@ -70,8 +70,8 @@ def _within_gradients(order: Sequence[Node]) -> list[Node]:
 
 def _made_inside(order: Sequence[Node], wrt: Sequence[Node]) -> list[Node]:
     """Those of ``wrt`` that were made inside the body of a composite in ``order``, where no edge leads to them."""
-    roots = {node._label for node in order if node._label is not None and isinstance(node.op, Composite)}
-    return [node for node in wrt if isinstance(node, Variable) and node.made is not None and node._label.root in roots]  # type: ignore[union-attr]
+    stored = {made for node in order if node._made for made in all_made(node._made)}
+    return [node for node in wrt if node in stored]
 
 
 class Gradient(Composite):

@@ -7,6 +7,13 @@ from typing import Any
 from ourdl_core.registry import Registry
 
 
+def hookimpl(function: Any) -> Any:
+    """Mark a function of a plugin as a listener to the event of its name."""
+    import pluggy
+
+    return pluggy.HookimplMarker("ourdl")(function)
+
+
 class Hooks:
     """The listeners installed; imported, and pluggy with them, when the first event is about to happen."""
 

@@ -120,7 +120,7 @@ def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
     except Exception as error:
         if any(spec is not None and None in spec.shape for spec in specs):
             shown = ", ".join(str(spec) for spec in specs)
-            error.add_note(f"  in a trial on ones, with {probe} for each ?, to find the output shape of {shown}: write infer")
+            error.add_note(f"  in a trial on ones with {probe} for each ?, to find the output shape of {shown}: write infer")
         raise
     checked(op, value)
     return [spec_of(v) for v in (value if type(value) is tuple else (value,))]

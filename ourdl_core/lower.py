@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ourdl_core.context import Label, Trace, tracing
-from ourdl_core.infer import as_node
+from ourdl_core.function import Function
+from ourdl_core.infer import UndeclaredError, as_node, placeholder, spec_of_made, unknown
 from ourdl_core.node import Constant, Node, Output, Variable, order_of, output_of
 from ourdl_core.op import Composite, Op
 
@@ -155,6 +156,36 @@ class Lowering:
             within = inner.lowered.get(node)
             if isinstance(within, Node):
                 self.lowered.setdefault(within, self.lowered[node])
+
+
+def made_within(function: Function) -> list[Variable]:
+    """What composites inside a Function make in ops of their own, found by lowering it once on what its inputs declare.
+
+    Empty where they declare too little; running the Function then says so.
+    """
+    if not any(isinstance(node.op, Composite) for node in function.nodes()):
+        return []
+    found: dict[Variable, None] = {}
+
+    def leaf(variable: Variable) -> Node:
+        found[variable] = None
+        return unknown(lambda: _spec_of_made(variable, lowering.rules))
+
+    lowering = Lowering(leaf, function.mode)
+    try:
+        for node in (*function.inputs, *function.captured):
+            lowering.give(node, placeholder(node.spec))
+        lowering.lower(function.outputs)
+    except UndeclaredError:
+        return []
+    for variable in found:
+        variable._rule = lowering.rules.get(variable, variable._rule)
+    return list(found)
+
+
+def _spec_of_made(variable: Variable, rules: dict[Variable, Any]) -> Any:
+    rule = rules.get(variable, variable._rule)
+    return spec_of_made(rule, {slot: node.spec for slot, node in rule[2].items()})
 
 
 def _refuse_made_inside(op: Composite, node: Node) -> None:

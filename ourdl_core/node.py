@@ -39,8 +39,8 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "_by", "_grad", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value", "_where",
-        "op", "parents",
+        "__weakref__", "_by", "_grad", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value",
+        "_where", "op", "parents",
     )  # fmt: skip
     _collected = True  # whether a Graph counts it among its nodes
     __array_ufunc__ = None  # NumPy arrays leave operators with a node to the node
@@ -107,7 +107,7 @@ class Node:
 
     def describe(self) -> str:
         """The node for a message: its name or kind, and where it was built."""
-        what = f"'{self}'" if self._label is not None else self.kind
+        what = f"'{self}'" if self._label is not None and self._label.known else self.kind
         return f"{what} (built at {self.built_at})" if self.built_at else what
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ class Node:
         return f"<{self.kind}{name}>"
 
     def __str__(self) -> str:
-        return str(self._label) if self._label is not None else self.kind
+        return str(self._label) if self._label is not None and self._label.known else self.kind
 
     # ---- what is known before there is a value ------------------------------------------------------------------
 

@@ -206,8 +206,10 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
         inputs = tuple(inputs[0])
     functions = op.functions()
     if functions:
-        inputs = (*inputs, *(node for function in functions.values() for node in function.captured))
-        op = op.replace(**{name: function.closed() for name, function in functions.items()})
+        closed = {name: function.closed() for name, function in functions.items()}
+        for name, function in functions.items():
+            inputs = (*inputs, *closed[name].inputs[len(function.inputs) :])
+        op = op.replace(**closed)
     parents, missing = _bind(op, slots, inputs, keywords)
     scope = context.trace.get()
     node = make_node(op, (), name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ourdl_core import context
 from ourdl_core.errors import OpError
-from ourdl_core.node import Constant, Node
+from ourdl_core.node import Node
 from ourdl_core.registry import Registry
 
 registry = Registry("ourdl.ops")
@@ -37,8 +37,13 @@ class NamedOp:
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         if any(_holds_node(value) for value in (*inputs, *keywords.values())):
             return self.op(*inputs, **keywords)
-        made = self.op(*_values(inputs), **keywords)
-        return compute(made) if isinstance(made, Node) else made
+        slots = self.op.slots()
+        if slots and not inputs and not any(slot.name in keywords for slot in slots):
+            return self.op(**keywords)  # attributes alone: a record, to be called on inputs
+
+        from ourdl_core.eager import compute
+
+        return compute(self.op, inputs, keywords)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.op, name)
@@ -49,25 +54,6 @@ class NamedOp:
 
 def _holds_node(value: Any) -> bool:
     return isinstance(value, Node) or (isinstance(value, (list, tuple)) and any(isinstance(v, Node) for v in value))
-
-
-def _values(inputs: tuple[Any, ...]) -> list[Any]:
-    """Inputs as constants that share the caller's memory: what is computed at once never outlives the call."""
-    return [value if value is None or value is False else Constant(value, copy=False) for value in inputs]
-
-
-def compute(node: Node) -> Any:
-    """The value of a node whose ancestors are all constants; a tuple for several outputs."""
-    from ourdl_core.program import Program
-
-    tokens = context.graph.set(None), context.trace.set(None)
-    try:
-        outputs = list(node.outputs)
-        values = Program([], outputs).evaluate([])
-    finally:
-        context.trace.reset(tokens[1])
-        context.graph.reset(tokens[0])
-    return values[0] if node.op is None or node.op.num_outputs is None else tuple(values)
 
 
 class Ops:

@@ -61,7 +61,8 @@ class Program:
         self._updates = updates if callable(updates) else dict(updates or {})
         self._given_updates: dict[Variable, Node] = {} if callable(self._updates) else self._updates
         given = self._given_updates
-        for node in (*self._inputs, *self._outputs, *given, *given.values()):
+        places: list[Any] = [*self._inputs, *self._outputs, *given, *given.values()]
+        for node in places:
             if not isinstance(node, Node):
                 hint = ": a gradient is None where the output does not use the node" if node is None else f" {node!r:.60}"
                 raise TypeError(f"a Program is made of nodes, found {type(node).__name__}{hint}")

@@ -34,6 +34,7 @@ class Run:
         self.selected = [node for node in order[:-1] if isinstance(node, Output)]
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = not any(isinstance(node, Output) for node in order)
+        self._random = False
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
@@ -46,7 +47,7 @@ class Run:
 
     def forward(self, result: Node, mode: str) -> Any:
         """Make this the result of its ancestors; compute what is stale."""
-        if self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
+        if self._random or self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
             self.mode = mode
             plan, kinds, leaves = self._plan(result)
             values = plan.run(leaves)
@@ -55,6 +56,7 @@ class Run:
             self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
+                self._random = bool(plan.keys)
             self.stamp = self.forwarded = clock.now
         else:
             for node in self.nodes:
@@ -216,7 +218,7 @@ def parent_gradient(node: Node, parent: Node) -> Any:
     run = None if node._by is None else node._by()
     used = {} if run is None or run.snapshot is None else dict(zip(run._leaves[run.mode], run.snapshot[2], strict=True))
     parents = list(dict.fromkeys(p for p in node.parents if p is not None))
-    values = [used.get(p, p.value) for p in parents]  # type: ignore[call-overload]
+    values = [used.get(p, p.value) for p in parents]
     with context.hidden():
         stand_ins = {p: placeholder(spec_of(v).unsized()) for p, v in zip(parents, values, strict=True)}
         copy = make_node(node.op, tuple(None if p is None else stand_ins[p] for p in node.parents))

@@ -39,7 +39,8 @@ class Scopes:
         return self._inner().get(name) or self._outermost.get(name)
 
     def _inner(self) -> Mapping[str, LocalEntry]:
-        return context.blocks.get().get(self._noun, _NOTHING)
+        found: Mapping[str, LocalEntry] = context.blocks.get().get(self._noun, _NOTHING)
+        return found
 
     def visible(self) -> dict[str, LocalEntry]:
         """Return every name that stands for something here."""

@@ -219,6 +219,9 @@ class _Reader:
             self._variables(tree, graph)
             self._nodes("nodes", tree.get("nodes", {}))
         for name, reference in tree.get("outputs", {}).items():
+            if not isinstance(reference, str):
+                self._problem(f"outputs.{name}", f"an output is the name of a node, found {reference!r}")
+                continue
             with suppress(_UnbuiltError):
                 node = self._reference(f"outputs.{name}", reference)
                 if node is not None:
@@ -355,14 +358,26 @@ class _Reader:
                 elif key not in ("op", "in"):
                     keywords[key] = self._attribute(f"{path}.{key}", op_class, key, value)
         except _UnbuiltError:
+            words = {"op", "in", *slots}
+            self._check_attributes(path, op_class, {k: v for k, v in row.items() if k not in words})
             return None
         if len(self.problems) > before:
+            self._check_attributes(path, op_class, {k: v for k, v in keywords.items() if k not in slots})
             return None
         try:
-            return op_class(*inputs, name=name, **keywords)  # type: ignore[no-any-return]
+            node: Node = op_class(*inputs, name=name, **keywords)
+            node._where = None  # its name says where it is
+            return node
         except (TypeError, ValueError, LookupError) as error:
             self._problem(path, str(error))
             return None
+
+    def _check_attributes(self, path: str, op_class: Any, attributes: dict[str, Any]) -> None:
+        """Tell what is wrong with a node besides its parents."""
+        try:
+            op_class.make({k: self._attribute(f"{path}.{k}", op_class, k, v) for k, v in attributes.items()})
+        except (TypeError, ValueError, LookupError) as error:
+            self._problem(path, str(error))
 
     def _attribute(self, path: str, op_class: Any, key: str, value: Any) -> Any:
         field = op_class.fields().get(key)

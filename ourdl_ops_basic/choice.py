@@ -124,16 +124,7 @@ class Where(Elementwise):
         return None, ops.Where(condition, g, zero), ops.Where(condition, zero, g)
 
 
-class Extremum(Elementwise):
-    """Base of Maximum and Minimum: where ``a`` and ``b`` are equal, each has half of the gradient."""
-
-    def vjp(self, g, y, a, b):
-        shared = ops.Where(ops.Equal(a, b), g * 0.5, ops.ZerosLike(g))
-        larger, smaller = ops.Where(ops.Greater(a, b), g, shared), ops.Where(ops.Less(a, b), g, shared)
-        return self._ordered(larger, smaller)
-
-
-class Maximum(Extremum):
+class Maximum(Elementwise):
     """The larger of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
 
     ONNX's ``Max`` of two inputs (Max is a reduction here).
@@ -142,11 +133,11 @@ class Maximum(Extremum):
     def compute(self, a, b):
         return namespace(a, b).maximum(a, b)
 
-    def _ordered(self, of_larger, of_smaller):
-        return of_larger, of_smaller
+    def vjp(self, g, y, a, b):
+        return _where_larger(g, a, b), _where_larger(g, b, a)
 
 
-class Minimum(Extremum):
+class Minimum(Elementwise):
     """The smaller of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
 
     ONNX's ``Min`` of two inputs (Min is a reduction here).
@@ -155,8 +146,13 @@ class Minimum(Extremum):
     def compute(self, a, b):
         return namespace(a, b).minimum(a, b)
 
-    def _ordered(self, of_larger, of_smaller):
-        return of_smaller, of_larger
+    def vjp(self, g, y, a, b):
+        return _where_larger(g, b, a), _where_larger(g, a, b)
+
+
+def _where_larger(g, a, b):
+    """``g`` where ``a > b``, half of it where they are equal, else 0."""
+    return ops.Where(ops.Greater(a, b), g, ops.Where(ops.Equal(a, b), g * 0.5, ops.ZerosLike(g)))
 
 
 class Clip(Elementwise):

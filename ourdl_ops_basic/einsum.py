@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,8 @@ class Einsum(Op):
         for i, each in enumerate(operands[1:], 2):
             needed = set(output).union(*(labels for _, labels in operands[i:]))
             found = _product(xp, found, each, needed, sizes)
-        x, labels = _summed(xp, *found, set(output))
-        return xp.permute_dims(x, tuple(labels.index(c) for c in output))
+        found = _summed(xp, found, set(output))
+        return xp.permute_dims(found.array, tuple(found.labels.index(c) for c in output))
 
     def vjp(self, g, y, *xs):
         inputs, output = _written(self.equation, tuple(x.ndim for x in xs))
@@ -90,7 +90,7 @@ def _parsed(equation, ranks):
 
 def _sizes(equation, terms, shapes):
     """The size of every label, None if not known; 1 gives way to another size for the axes of an ellipsis only."""
-    sizes = {}
+    sizes: dict[str, int | None] = {}
     for term, shape in zip(terms, shapes, strict=True):
         for label, n in zip(term, shape, strict=True):
             known = sizes.get(label)
@@ -110,7 +110,7 @@ def _sizes(equation, terms, shapes):
 class _Labelled(NamedTuple):
     """An array and the labels of its axes, no two equal."""
 
-    array: object
+    array: Any
     labels: str
 
 
@@ -128,18 +128,17 @@ def _distinct(xp, x, labels, sizes):
     return _Labelled(x, "".join(labels[i] for i in kept))
 
 
-def _summed(xp, x, labels, needed):
+def _summed(xp, x, needed):
     """``x`` summed over the labels that are not needed."""
-    axes = tuple(i for i, c in enumerate(labels) if c not in needed)
-    if axes:
-        x = xp.sum(x, axis=axes, dtype=x.dtype)
-    return _Labelled(x, "".join(c for c in labels if c in needed))
+    axes = tuple(i for i, c in enumerate(x.labels) if c not in needed)
+    array = xp.sum(x.array, axis=axes, dtype=x.array.dtype) if axes else x.array
+    return _Labelled(array, "".join(c for c in x.labels if c in needed))
 
 
 def _product(xp, a, b, needed, sizes):
     """The product of two, summed over what is not needed later, as one matrix product for each common label kept."""
-    a = _summed(xp, *a, needed | set(b.labels))
-    b = _summed(xp, *b, needed | set(a.labels))
+    a = _summed(xp, a, needed | set(b.labels))
+    b = _summed(xp, b, needed | set(a.labels))
     batch = [c for c in a.labels if c in b.labels and c in needed]
     inner = [c for c in a.labels if c in b.labels and c not in needed]
     rows = [c for c in a.labels if c not in b.labels]

@@ -21,9 +21,8 @@ class Concat(Op):
         if not xs:
             raise ValueError("Concat needs at least one input")
         axis = normalised(self.axis, xs[0].ndim, "Concat")[0]
-        sizes = [None if x.ndim != xs[0].ndim else x.shape[axis] for x in xs]
         shape = list(_common_shape("Concat", xs, but=axis))
-        shape[axis] = None if None in sizes else sum(sizes)
+        shape[axis] = None if any(x.shape[axis] is None for x in xs) else sum(x.shape[axis] for x in xs)
         return Spec(tuple(shape), np.result_type(*(x.dtype for x in xs)))
 
 

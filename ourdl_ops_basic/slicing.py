@@ -26,11 +26,8 @@ class _Sliced(Op):
     def slices(self, ndim):
         """One Python slice an axis."""
         given = (self.start, self.stop, self.step)
-        if self.axis is None:
-            axes = range(max(len(v) if isinstance(v, tuple) else 1 for v in given))
-        else:
-            axes = (self.axis,) if isinstance(self.axis, int) else self.axis
-        axes = normalised(tuple(axes), ndim, "Slice")
+        first = tuple(range(max(len(v) if isinstance(v, tuple) else 1 for v in given)))
+        axes = normalised(first if self.axis is None else self.axis, ndim, "Slice")
         columns = (v if isinstance(v, tuple) else (v,) * len(axes) for v in given)
         found = dict(zip(axes, map(slice, *columns), strict=True))
         return tuple(found.get(i, slice(None)) for i in range(ndim))

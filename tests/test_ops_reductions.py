@@ -79,6 +79,10 @@ CASES = [
         Case("Prod", (zeros_at(*places),), products, {"axis": 1}, name=f"of rows with {len(places)} zeros")
         for places in [[(0, 1)], [(0, 1), (0, 2)], [(0, 1), (0, 2), (0, 3), (1, 0)]]
     ),
+    *(
+        Case("ProdOfOthers", (X,), lambda x, a=axis: jnp.prod(x, axis=a, keepdims=True) / x, {"axis": axis})
+        for axis in (1, -1)
+    ),
     case("LogSumExp", X * 1000, 1, name="large"),
     Case("LogSumExp", (NONE,), lambda x: jnp.full((2, 4), -math.inf), {"axis": 1}, name="empty"),
     case("LogSumExp", np.array([[math.inf, 1.0], [-math.inf, 1.0]]), 1, order=0, name="with infinities"),

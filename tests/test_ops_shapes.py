@@ -94,6 +94,7 @@ AXES = [
     Case("Diagonal", (CUBE,), lambda x: jnp.einsum("iaii->ai", x), {"axes": (0, -2, -1)}),
     Case("Diagonal", (NONE[:, :, :0],), lambda x: jnp.zeros((2, 0)), {"axes": (1, 2)}),
     Case("FromDiagonal", (ROW,), jnp.diag),
+    Case("DiagonalMask", (X,), lambda x: jnp.eye(3, 4, dtype=bool)),
     Case("FromDiagonal", (MATRIX,), lambda x: jax.vmap(jnp.diag)(x).transpose(1, 0, 2), {"axes": (0, 2)}),
     Case("FromDiagonal", (ROW,), lambda x: jnp.einsum("i,ij,jk->ijk", x, jnp.eye(3), jnp.eye(3)), {"axes": (0, 1, 2)}),
 ]

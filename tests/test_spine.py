@@ -215,3 +215,51 @@ def test_inference_reaches_into_composites_and_functions():
     scan = ops.Scan(ops.Sum(x, axis=0), Drops(x), body=Function([c, e], [c + ops.Dropout(e, rate=0.9)]))
     program = Program([x], scan.outputs[0])
     np.testing.assert_allclose(program(program.init(), X)[0], 2 * X.sum(0))
+
+
+def test_composites_with_parameters_inside_a_scan():
+    """What they make becomes inputs of the Function, parents of the Scan, and is trained."""
+    x = inputs()
+    c, e = Variable(shape=(4,), dtype="float64"), Variable(shape=(4,), dtype="float64")
+    new = ops.Tanh(ops.TwoDense(c, units=4, name="two") + ops.Dense(e, units=4, name="dense"))
+    y = ops.Sum(ops.Scan(ops.Sum(x, axis=0), x, body=Function([c, e], [new])).outputs[0])
+
+    def descend(parameters):
+        return {p: p - 0.1 * g for p, g in zip(parameters, grad(y, parameters), strict=True)}
+
+    program = Program([x], y, updates=descend)
+    state = program.init(seed=1)
+    assert sorted(state) == sorted(
+        ["two.inner.weight", "two.inner.bias", "two.outer.weight", "two.outer.bias", "dense.weight", "dense.bias"]
+    )
+
+    def reference(state):
+        carry = X.sum(0)
+        for row in X:
+            h = jnp.tanh(carry @ state["two.inner.weight"] + state["two.inner.bias"])
+            h = h @ state["two.outer.weight"] + state["two.outer.bias"]
+            carry = jnp.tanh(h + row @ state["dense.weight"] + state["dense.bias"])
+        return carry.sum()
+
+    value, after = program(state, X)
+    np.testing.assert_allclose(value, reference(state))
+    for name, slope in jax.grad(reference)(state).items():
+        np.testing.assert_allclose(after[name], state[name] - 0.1 * slope, atol=1e-12)
+
+
+def test_gradients_pass_through_gradients_with_respect_to_inner_nodes():
+    x = Variable(shape=(2,), dtype="float64", name="x")
+    h = x * x
+    y = ops.Sum(h * h * x)
+    slope = grad(y, h)  # 2 h x
+    at = np.full(2, 3.0)
+    outputs, _ = Program([x], [grad(ops.Sum(slope * h), h), grad(ops.Sum(slope), h), grad(ops.Sum(slope), x)])({}, at)
+    np.testing.assert_allclose(outputs[0], 4 * 9 * at)
+    np.testing.assert_allclose(outputs[1], 2 * at)
+    np.testing.assert_allclose(outputs[2], 2 * 9 + 2 * at * 2 * at)
+
+
+def test_an_op_that_hands_its_input_on_has_a_gradient_of_its_own():
+    x = Variable(shape=(2,), dtype="float64", name="x")
+    same = ops.Identity(x)
+    np.testing.assert_allclose(Program([x], grad(ops.Sum(same * 3.0 + x), same))({}, np.ones(2))[0], [3.0, 3.0])

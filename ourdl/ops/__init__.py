@@ -1,6 +1,7 @@
 """Every installed op by name, as ``ourdl_core.ops`` has them: ``from ourdl.ops import Mul``, ``ops["acme::Snake-v2"]``."""
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -20,4 +21,5 @@ class OpsModule(ModuleType):
         return dir(ops)
 
 
+import_module("ourdl.ops.loss")  # so that ``od.ops.loss`` is there, as it was
 sys.modules[__name__].__class__ = OpsModule
