@@ -1,12 +1,13 @@
 """The core of OurDL: the Node protocol, op records, the registry, gradients, Programs. Knows no op."""
 
-from ourdl_core.arrays import Spec, dtype_in, namespace
+from ourdl_core.arrays import Spec, dtype_in, namespace, spec_of
 from ourdl_core.attributes import DType, Named, Range
 from ourdl_core.errors import GraphError, OpError, did_you_mean
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
 from ourdl_core.hooks import hookimpl, hooks
+from ourdl_core.infer import broadcast_shapes
 from ourdl_core.initializers import Initializer, InitializerName
 from ourdl_core.node import Node, Variable
 from ourdl_core.op import Composite, Elementwise, Op
@@ -39,6 +40,7 @@ __all__ = [
     "Spec",
     "State",
     "Variable",
+    "broadcast_shapes",
     "did_you_mean",
     "dtype_in",
     "grad",
@@ -49,4 +51,5 @@ __all__ = [
     "placeholders",
     "pullback",
     "registry",
+    "spec_of",
 ]

@@ -11,13 +11,16 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
 
+if TYPE_CHECKING:
+    DType = str
+else:
 
-class DType:
-    """Annotation of an attribute that is a dtype; kept as its NumPy name (``"float32"``)."""
+    class DType:
+        """Annotation of an attribute that is a dtype; kept as its NumPy name (``"float32"``)."""
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,22 @@ from typing import Any
 from ourdl_core import context
 from ourdl_core.arrays import as_value
 from ourdl_core.node import Node, Variable
-from ourdl_core.op import Op
+from ourdl_core.op import Op, is_absent
 from ourdl_core.ops import domain_of
 from ourdl_core.program import Program
 
 
 def compute(op: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """The value of ``op`` on arrays and numbers, a tuple for several outputs; they are neither copied nor written to."""
-    slots = {slot.name for slot in op.slots()}
+    slots = {slot.name: slot for slot in op.slots()}
     named = {name: value for name, value in keywords.items() if name in slots}
     if not issubclass(op, Op):  # in the style of the teaching framework
         return op(*(Variable(value) for value in inputs)).forward()
     record = op(**{name: value for name, value in keywords.items() if name not in slots})
     values = [*inputs, *named.values()]
-    present = tuple(value is not None and value is not False for value in values)
+    listed = list(slots.values())
+    kinds = [listed[min(i, len(listed) - 1)].kind for i in range(len(inputs))] + [slots[name].kind for name in named]
+    present = tuple(not is_absent(value, kind) for value, kind in zip(values, kinds, strict=True))
     # Names in a local class mean what they mean here and now.
     make = _program if domain_of(op) is not None else _program.__wrapped__
     program = make(record, len(inputs), tuple(named), present)
@@ -41,7 +43,7 @@ def _program(record: Op, count: int, names: tuple[str, ...], present: tuple[bool
         context.trace.reset(tokens[1])
         context.graph.reset(tokens[0])
     _refuse_made(node, slots)
-    return Program([slot for slot in slots if slot is not None], list(node.outputs), mode="training")
+    return Program([slot for slot in slots if slot is not None], list(node.outputs))
 
 
 def _refuse_made(node: Node, given: list[Variable | None]) -> None:

@@ -274,16 +274,19 @@ def _node(op: Op, slot: Slot, value: Any) -> Node | None:
                 f"outputs: choose one, as {value}.outputs[0]"
             )
         return value
+    if is_absent(value, slot.kind):
+        return None
     if value is None:
-        if slot.kind in ("optional", "made"):
-            return None
         raise TypeError(f"{type(op).__name__}: input '{slot.name}' is required, found None")
-    if value is False and slot.kind in ("optional", "made"):
-        return None  # how a TOML file says that an optional input is absent
     try:
         return Constant(value)
     except TypeError as error:
         raise TypeError(f"{type(op).__name__}: input '{slot.name}': {error}") from None
+
+
+def is_absent(value: Any, kind: str) -> bool:
+    """Whether a value says that an input is left out: None, and False, which is how a TOML file says it."""
+    return kind in ("optional", "made") and (value is None or value is False)
 
 
 def _usage(op: Op | type[Op]) -> str:

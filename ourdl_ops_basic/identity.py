@@ -53,7 +53,7 @@ class Cast(Elementwise):
         return ops.Cast(g, to=str(x.dtype).rpartition(".")[2])
 
     def infer(self, x):
-        dtype = np.dtype(str(self.to))
+        dtype = np.dtype(self.to)
         if x.number:
             dtype = np.dtype({"b": bool, "i": np.int64, "u": np.int64}.get(dtype.kind, np.float64))
         return Spec(x.shape, dtype, x.number)

@@ -133,7 +133,7 @@ class OneHot(Op):
 
     depth: Annotated[int, Range(low=0)]
     axis: int = -1
-    to: DType = "float32"  # type: ignore[assignment]
+    to: DType = "float32"
 
     def compute(self, indices):
         xp = namespace(indices)
@@ -149,4 +149,4 @@ class OneHot(Op):
     def infer(self, indices):
         _refuse_fractions(indices, "OneHot")
         axis = normalised(self.axis, indices.ndim + 1, "OneHot")[0]
-        return Spec((*indices.shape[:axis], self.depth, *indices.shape[axis:]), np.dtype(str(self.to)))
+        return Spec((*indices.shape[:axis], self.depth, *indices.shape[axis:]), np.dtype(self.to))

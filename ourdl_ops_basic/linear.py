@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ourdl_core import Op, Spec, namespace, ops
-from ourdl_core.infer import broadcast_shapes
+from ourdl_core import Op, Spec, broadcast_shapes, namespace, ops
 
 
 class MatMul(Op):

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from ourdl_core import Op, ShapeOnly, Spec, dtype_in, namespace, ops
-from ourdl_core.infer import broadcast_shapes
+from ourdl_core import Op, ShapeOnly, Spec, broadcast_shapes, dtype_in, namespace, ops
 
 
 class OnesLike(Op):
