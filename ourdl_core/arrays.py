@@ -83,7 +83,7 @@ def spec_of(value: Any) -> Spec:
     return Spec(tuple(value.shape), dtype_of(value))
 
 
-def as_value(value: Any, what: str = "a value", copy: bool = True) -> Any:
+def as_value(value: Any, what: Any = "a value", copy: bool = True) -> Any:
     """``value`` as something that a graph computes with: a Python number, or an array of any array-API library.
 
     Lists and NumPy scalars become NumPy arrays; NumPy arrays are copied, so that a later write by the caller cannot
@@ -98,8 +98,10 @@ def as_value(value: Any, what: str = "a value", copy: bool = True) -> Any:
     try:
         array = np.array(value)
     except ValueError as error:
+        what = what if isinstance(what, str) else f"the value of {what.describe()}"
         raise TypeError(f"{what} must be a number or an array, found {type(value).__name__}: {error}") from None
     if array.dtype.kind not in "biufc":
+        what = what if isinstance(what, str) else f"the value of {what.describe()}"
         raise TypeError(f"{what} must be a number or a numeric array, found {type(value).__name__} {value!r:.60}")
     array.flags.writeable = False
     return array

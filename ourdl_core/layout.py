@@ -216,12 +216,12 @@ def _finished(steps: list[Any], keep: set[int], free: bool) -> list[Step]:
         if place not in keep:
             dead.setdefault(number, []).append(place)
     return [
-        Step(function, _getter(inputs), output, tuple(dead.get(number, ())), node)
+        Step(function, getter(inputs), output, tuple(dead.get(number, ())), node)
         for number, (function, inputs, output, node) in enumerate(steps)
     ]
 
 
-def _getter(places: tuple[int, ...]) -> Any:
+def getter(places: tuple[int, ...]) -> Any:
     """What picks the values at ``places`` out of a list, as a sequence; in C, since every step calls it."""
     if len(places) == 1:
         return itemgetter(slice(places[0], places[0] + 1))

@@ -453,14 +453,15 @@ class Variable(Node):
 
     def set_value(self, value: Any) -> None:
         """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
-        plain = self._spec is None and type(value) in NUMBER_TYPES
-        self._value = value if plain else self.accept(value)
+        self._value = value if self._spec is None and type(value) in NUMBER_TYPES else self.accept(value)
         clock.now += 1
         self._version = self._set = clock.last_set = clock.now
 
     def accept(self, value: Any, copy: bool = True) -> Any:
         """``value`` as this Variable takes it; TypeError or ValueError that name it."""
-        value = as_value(value, f"the value of {self.describe()}", copy)
+        if self._spec is None and type(value) in NUMBER_TYPES:
+            return value
+        value = as_value(value, self, copy)
         return value if self._spec is None else _fitting(value, self._spec, self)
 
     def update(self, lr: float = 0.0001) -> None:

@@ -70,6 +70,7 @@ class Program:
         adopt([*self._inputs, *self._outputs, *given, *given.values()])
         self.input_names = list(inputs) if isinstance(inputs, Mapping) else [str(node) for node in self._inputs]
         self._plans: dict[Any, list[Plan]] = {}
+        self._last: Plan | None = None
         _announce(self)
 
     def _check_places(self, updated: Mapping[Variable, Node]) -> None:
@@ -88,18 +89,28 @@ class Program:
     def __call__(self, state: Mapping[str, Any], *inputs: Any, **named: Any) -> tuple[Any, State]:
         """Run once: the outputs, and the state after the run (``state`` itself is left as it is)."""
         values = self._bound(inputs, named)
-        plan = self._plan(values, state)
-        found = plan.run([*values, *(_stored(state, name) for name in plan.names)])
+        plan, leaves = self._leaves(values, state)
+        found = plan.run(leaves)
         for i in plan.layout.shared:  # what is handed out can be written to without changing anything else
             found[i] = found[i].copy() if type(found[i]) is np.ndarray else found[i]
-        after = dict(state)
         count = len(self._outputs)
-        for variable, value in zip(plan.updated, found[count:], strict=True):
-            name = str(variable.name)
-            after[name] = like(value, state[name], variable)
-        for variable in plan.keys:
-            after[str(variable.name)] = next_key(state[str(variable.name)])
+        after = {**state, **dict(zip(plan.updated_names, found[count:], strict=True))}
+        if not plan.layout.scalar:
+            for variable, name in zip(plan.updated, plan.updated_names, strict=True):
+                after[name] = like(after[name], state[name], variable)
+            for name in plan.keys:
+                after[name] = next_key(state[name])
         return self._shaped(found[:count]), after
+
+    def _leaves(self, values: list[Any], state: Mapping[str, Any]) -> tuple[Plan, list[Any]]:
+        """The layout to run, and the values of its leaves."""
+        plan = self._last
+        if plan is not None and plan.kinds is not None:  # of Python numbers alone: their types say everything
+            leaves = [*values, *map(state.get, plan.names)]
+            if plan.kinds == tuple(map(type, leaves)):
+                return plan, leaves
+        plan = self._last = self._plan(values, state)
+        return plan, [*values, *(_stored(state, name) for name in plan.names)]
 
     def evaluate(self, values: list[Any]) -> list[Any]:
         """The outputs of a Program that has no state, as a list."""
@@ -234,7 +245,8 @@ class Plan:
         self.variables = list(self._leaves)
         self.names = [str(variable.name) for variable in self.variables]
         self.updated = list(updated)
-        self.keys = [variable for variable in self.variables if variable.is_key]
+        self.updated_names = [str(variable.name) for variable in updated]
+        self.keys = [str(variable.name) for variable in self.variables if variable.is_key]
         self.specs = {variable: leaf.spec for variable, leaf in self._leaves.items()}
         self.rules = {v: self._rule(v) for v in self.variables}
         self.inputs = len(inputs)
@@ -243,6 +255,8 @@ class Plan:
         self.roots = [*outputs, *updated.values()]
         self.layout: Layout = Builder(self.leaves, self.roots, library).build()
         self.signature = self.state_signature(state)
+        # The types of the leaves, where they are Python numbers alone: quick to compare.
+        self.kinds = tuple(type(leaf.spec.dtype.type(0).item()) for leaf in self.leaves) if self.layout.scalar else None
         # From the values of the leaves to the outputs, then the new values of what is updated.
         self.run = executable(self.layout, library)
         for leaf in self._leaves.values():

@@ -11,6 +11,7 @@ from ourdl_core.context import clock
 from ourdl_core.gradient import pullback
 from ourdl_core.infer import placeholder
 from ourdl_core.keys import next_key
+from ourdl_core.layout import getter
 from ourdl_core.node import Node, Output, Variable, make_node, order_of
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.op import outputs_of
@@ -35,6 +36,7 @@ class Run:
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = not any(isinstance(node, Output) for node in order)
         self._random = False
+        self._numbers: Any = None  # the last key of a plan of Python numbers alone
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
@@ -115,8 +117,9 @@ class Run:
             variable._value = value
             clock.now += 1
             variable._version = clock.now
-        for variable in plan.keys:
-            variable._value = next_key(variable._value)
+        for variable in self._leaves[self.mode]:
+            if variable.is_key:
+                variable._value = next_key(variable._value)
 
     def _plan(self, result: Node) -> tuple[Plan, Any, list[Any]]:
         """The layout for the present values, what it was chosen by, and these values."""
@@ -125,10 +128,14 @@ class Run:
             return self._make_plan(result)
         leaves = [variable._value for variable in variables]
         kinds = (self.mode, *map(type, leaves))
+        if kinds == self._numbers:
+            return self._plans[self._numbers], self._numbers, leaves
         plan = self._plans.get(kinds)
-        if plan is None:
-            kinds = (self.mode, *map(signature_of, leaves))
-            plan = self._plans.get(kinds)
+        if plan is not None:
+            self._numbers = kinds
+            return plan, kinds, leaves
+        kinds = (self.mode, *map(signature_of, leaves))
+        plan = self._plans.get(kinds)
         return (plan, kinds, leaves) if plan is not None else self._make_plan(result)
 
     def _make_plan(self, result: Node) -> tuple[Plan, Any, list[Any]]:
@@ -154,8 +161,9 @@ class Run:
 
     def clear(self, result: Node) -> None:
         """Forget all values and gradients but those of Variables."""
-        for node in (*self.nodes, *self.selected, result):
-            node._value = node._grad = node._by = None
+        for nodes in (self.nodes, self.selected, (result,)):
+            for node in nodes:
+                node._value = node._grad = node._by = None
         for variable in self._leaves.get(self.mode, self.variables):
             variable._grad = variable._result = None
         self.snapshot = self._found = None
@@ -174,7 +182,7 @@ class Run:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
         if self.snapshot is None or self.result() is None:
             return None
-        if self.invalid:
+        if clock.last_set > self.snapshot[0] and self.invalid:
             raise RuntimeError(f"a value was set after {self.name}.forward(): call forward() again before get_grad()")
         if not isinstance(node, Variable):
             return self._gradients((node,)).get(node)
@@ -188,8 +196,8 @@ class Run:
         found = self._backward.get((wrt, kinds))
         if found is None:
             found = self._backward[wrt, kinds] = self._make_backward(wrt)
-        nodes, plan, order = found
-        return dict(zip(nodes, plan.run([*values[: plan.inputs], *[leaves[i] for i in order]]), strict=True))
+        nodes, plan, pick = found
+        return dict(zip(nodes, plan.run([*values[: plan.inputs], *pick(leaves)]), strict=True))
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
         result = self.result()
@@ -208,7 +216,7 @@ class Run:
             shapes = [spec_of(value).unsized() for value in values[: len(given)]]
             plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False)
         places = {variable: i for i, variable in enumerate(variables)}
-        return found, plan, [places[v] for v in plan.variables]
+        return found, plan, getter(tuple(places[v] for v in plan.variables))
 
 
 def parent_gradient(node: Node, parent: Node) -> Any:
