@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, g
 
 import numpy as np
 
+from ourdl_core.names import a
+
 if TYPE_CHECKING:
     DType = str
 else:
@@ -98,7 +100,7 @@ def describe(annotation: Any) -> str:
         base, *extras = get_args(annotation)
         named = [e.noun for e in extras if isinstance(e, Named)]
         ranges = " ".join(f" {e}" for e in extras if isinstance(e, Range))
-        return f"the name of an {named[0]}" if named else describe(base) + ranges
+        return f"the name of {a(named[0])}" if named else describe(base) + ranges
     if origin is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(annotation))
     if origin in (typing.Union, types.UnionType):
@@ -159,7 +161,10 @@ def _convert_annotated(value: Any, annotation: Any) -> Any:
     for extra in extras:
         if isinstance(extra, Named):
             return extra.load(value)
-    value = convert(value, base)
+    try:
+        value = convert(value, base)
+    except TypeError:
+        raise _wrong(value, annotation) from None
     for extra in extras:
         if isinstance(extra, Range):
             for number in value if isinstance(value, tuple) else (value,):
