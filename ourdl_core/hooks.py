@@ -20,7 +20,6 @@ class Hooks:
     def __init__(self) -> None:
         self.registry = Registry("ourdl.plugins", noun="plugin")
         self._manager: Any = None
-        self._listening: set[str] = set()
 
     @property
     def manager(self) -> Any:
@@ -54,11 +53,24 @@ class Hooks:
         """Remove a listener."""
         self.manager.unregister(plugin)
 
-    def call(self, name: str, **arguments: Any) -> list[Any]:
-        """Tell every listener of ``name``; nothing is imported while no plugin is installed or registered."""
+    def listeners(self, name: str) -> list[Any]:
+        """Who listens to ``name``; nothing is imported while no plugin is installed or registered."""
         if self._manager is None and not self.registry.entries():
             return []
-        return getattr(self.manager.hook, name)(**arguments)  # type: ignore[no-any-return]
+        return list(getattr(self.manager.hook, name).get_hookimpls())
+
+    def call(self, name: str, **arguments: Any) -> None:
+        """Tell every listener of ``name``. One that fails is told of in a warning and stops nothing."""
+        for plugin in self.listeners(name):
+            try:
+                plugin.function(**{word: arguments[word] for word in plugin.argnames})
+            except Exception as error:
+                import warnings
+
+                from ourdl_core.errors import OpWarning
+
+                message = f"the plugin {plugin.plugin_name} failed in {name}: {type(error).__name__}: {error}"
+                warnings.warn(message, OpWarning, stacklevel=3)
 
 
 hooks = Hooks()

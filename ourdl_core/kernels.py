@@ -1,49 +1,79 @@
 """Kernels: another way to compute an op with one array library, registered beside the op and held to its ``compute``.
 
 An entry point of the group ``ourdl.kernels`` names a function ``kernel(op, *inputs)`` as ``<library>.<Op>[-vN]``
-(``numpy.Einsum``); the distribution that offers the op, or any other, may publish it.
+(``numpy.Einsum``), or ``<library>.<domain>::<Op>[-vN]`` for an op of another distribution.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ourdl_core.names import normalise
+from ourdl_core.errors import OpWarning
+from ourdl_core.index import Entry
+from ourdl_core.names import normalise, parse
+
+Place = tuple[str, str]  # the id of an op, and the name of an array library
 
 
 class Kernels:
-    """The kernels installed, by op id and array library; read once, each imported when its op is first used."""
+    """The kernels installed; their names are read once, and each is imported when its op is first used.
+
+    A kernel that cannot be imported is left out with a warning: ``compute`` always works. Of two for one op, that of the
+    op's own distribution is taken, else the first by the distribution's name.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], Any] | None = None
+        self._points: dict[Place, Any] | None = None
+        self._loaded: dict[Place, Any] = {}
 
     def find(self, op: Any, library: Any) -> Callable[..., Any]:
         """What computes ``op`` on arrays of ``library``: its kernel where there is one, else its ``compute``."""
         from ourdl_core.ops import registry
 
         identity = registry.id_of(type(op))
-        entry = None if identity is None else self.index().get((identity, library.__name__.partition(".")[0]))
-        return op.compute if entry is None else partial(entry.load(), op)
+        kernel = None if identity is None else self._kernel((identity, library.__name__.partition(".")[0]))
+        return op.compute if kernel is None else partial(kernel, op)
 
-    def index(self) -> dict[tuple[str, str], Any]:
-        """Every installed kernel's entry point, by op id and library."""
-        if self._found is None:
+    def _kernel(self, place: Place) -> Any:
+        point = self.points().get(place)
+        if point is None or place in self._loaded:
+            return self._loaded.get(place)
+        try:
+            self._loaded[place] = point.load()
+        except Exception as error:
+            self._loaded[place] = None
+            message = f"the kernel {point.name} of {point.dist.name} could not be loaded: {type(error).__name__}: {error}"
+            warnings.warn(f"{message}\n  {place[0]} is computed without it", OpWarning, stacklevel=2)
+        return self._loaded[place]
+
+    def points(self) -> dict[Place, Any]:
+        """The entry point of each kernel that the environment does not hide."""
+        if self._points is None:
             from importlib.metadata import entry_points
 
-            found: dict[tuple[str, str], Any] = {}
-            for point in entry_points(group="ourdl.kernels"):
+            from ourdl_core.ops import registry
+
+            found: dict[Place, Any] = {}
+            points = [p for p in entry_points(group="ourdl.kernels") if p.dist is not None]
+            for point in sorted(points, key=lambda p: normalise(p.dist.name)):  # type: ignore[union-attr]
                 library, _, name = point.name.partition(".")
-                domain, _, op = name.rpartition("::")
-                home = normalise(point.dist.name) if point.dist is not None else ""
-                found[f"{domain or home}::{op if '-v' in op else op + '-v1'}", library] = point
-            self._found = found
-        return self._found
+                owner = normalise(point.dist.name)  # type: ignore[union-attr]
+                op = parse(name)
+                entry = Entry(owner, op.name, op.version or 1, owner, "", point.value)
+                if registry.hides(entry) is None:
+                    identity = f"{op.domain or owner}::{op.name}-v{op.version or 1}"
+                    if (identity, library) not in found or owner == op.domain or op.domain is None:
+                        found[identity, library] = point
+            self._points = found
+        return self._points
 
     def refresh(self) -> None:
         """Read the metadata again, after an installation in a live session."""
-        self._found = None
+        self._points = None
+        self._loaded = {}
 
 
 kernels = Kernels()
@@ -52,4 +82,3 @@ kernels = Kernels()
 def bind(op: Any, library: Any) -> Callable[..., Any]:
     """The callable that computes ``op``; the only place that looks up ``compute``."""
     return kernels.find(op, library)
-

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar, cast, overload
 
 from ourdl_core import explain
-from ourdl_core.environment import Environment
+from ourdl_core.environment import Environment, Hidden
 from ourdl_core.errors import BrokenOpError
 from ourdl_core.index import Alias, Entry, Index, forget_installed, read_installed
 from ourdl_core.names import normalise, parse, show
@@ -122,6 +122,10 @@ class Registry:
     def entries(self) -> list[Entry]:
         """Return every installed entry that the environment does not hide, by domain, name and version."""
         return self._resolver.entries()
+
+    def hides(self, entry: Entry) -> Hidden | None:
+        """Return which ``OURDL_*`` variable hides an entry, ``None`` if it may be seen."""
+        return self._environment.hides(entry)
 
     def broken(self) -> dict[Entry, Exception]:
         """Return the failures so far, without trying anything."""

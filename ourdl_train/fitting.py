@@ -129,7 +129,7 @@ class _Training:
         outputs = {name: node for name, node in graph.outputs.items() if node in used}
         self.evaluation = Evaluation(loss, outputs, self.feeding)
         self.on_step, self.on_epoch = on_step, on_epoch
-        self.hook = _listened()
+        self.listened = bool(hooks.listeners("ourdl_step_ended"))  # asked once: calling it in vain costs time
 
     def run(self, state: Mapping[str, Any] | None) -> Fit:
         began = time.perf_counter()
@@ -189,15 +189,9 @@ class _Training:
         result.steps += 1
         if self.on_step is not None:
             self.on_step(Step(result.steps, epoch, loss, after, count))
-        if self.hook is not None:
-            self.hook(step=result.steps, epoch=epoch, loss=loss)
+        if self.listened:
+            hooks.call("ourdl_step_ended", step=result.steps, epoch=epoch, loss=loss)
         return loss
-
-
-def _listened() -> Any:
-    """The hook ``ourdl_step_ended`` if anybody listens, asked once a run: calling it in vain costs time."""
-    hook = hooks.manager.hook.ourdl_step_ended
-    return hook if hook.get_hookimpls() else None
 
 
 def _inputs(graph: Graph, loss: Node, arrays: Arrays) -> dict[str, Variable]:

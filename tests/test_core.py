@@ -42,7 +42,7 @@ class Filled(Op):
         return namespace(x).full((2,), self.fill)
 
 
-# ---- records --------------------------------------------------------------------------------------------------------------
+# ---- records ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1.0), (0.0, -0.0)])
@@ -98,7 +98,7 @@ def test_inputs_are_required_optional_or_made():
         Bad(vector())
 
 
-# ---- what an op author gets wrong -------------------------------------------------------------------------------------------
+# ---- what an op author gets wrong ---------------------------------------------------------------
 
 
 class ReturnsNone(Op):
@@ -194,7 +194,7 @@ def test_parameters_made_inside_a_body_with_its_own_gradient_are_refused():
         x.get_grad()
 
 
-# ---- nodes ------------------------------------------------------------------------------------------------------------------
+# ---- nodes ---------------------------------------------------------------
 
 
 def test_a_node_is_no_number():
@@ -323,7 +323,7 @@ def test_10_000_parameters_in_one_sum():
     assert parameters[-1].get_grad() == 1.0
 
 
-# ---- Programs -----------------------------------------------------------------------------------------------------------------
+# ---- Programs ---------------------------------------------------------------
 
 
 def test_a_program_writes_to_nothing_it_was_given_and_hands_out_nothing_it_keeps():
@@ -353,7 +353,7 @@ def test_a_program_writes_to_nothing_it_was_given_and_hands_out_nothing_it_keeps
         (lambda x, w: Program([x], x)({}), r"this Program has 1 inputs \(x\), found 0"),
         (lambda x, w: Program([x], x)({}, y=1.0), "this Program has no input 'y'. Inputs: x"),
         (lambda x, w: Program([x], x)({}, 1.0, x=2.0), "this Program has 1 inputs"),
-        (lambda x, w: Program([x], vector(name="z"))({}, np.ones(2)), "'z' .*is neither an input of this Program nor has it a"),
+        (lambda x, w: Program([x], vector(name="z"))({}, np.ones(2)), "'z' .*is neither an input of this Program"),
         (lambda x, w: Program([x], x + Variable(name="w", value=1.0) + w).init(), "have the same name"),
     ],
 )
@@ -489,7 +489,7 @@ def test_first_values_depend_on_seed_and_name_alone():
     assert not np.array_equal(plain, build(False).init(seed=5)["h.weight"])
 
 
-# ---- names ----------------------------------------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------
 
 
 def test_local_names_mean_what_they_meant_where_the_node_was_built():
@@ -519,11 +519,11 @@ def test_names_are_unique_in_a_graph():
         with pytest.raises(ValueError, match=r"the name 'a' is taken by 'a' \(built at .*test_core.py:\d+\)"):
             Variable(name="a")
     assert graph["mul_2"].parents == (a, a)
-    with pytest.raises(LookupError, match="no node named 'mull_1' in this graph. Did you mean mul_1"):
+    with pytest.raises(LookupError, match=r"no node named .mull_1. in this graph\. Did you mean mul_1"):
         graph["mull_1"]
 
 
-# ---- functions and the plain-dict form ------------------------------------------------------------------------------------------------
+# ---- functions and the plain-dict form ---------------------------------------------------------------
 
 
 def test_functions_are_equal_by_structure():
@@ -573,7 +573,7 @@ def test_mistakes_in_a_tree(nodes, message):
         Graph.from_dict({"ourdl": 1, "inputs": {"x": {"shape": [4]}}, "nodes": nodes, "outputs": {"y": "a"}})
 
 
-# ---- composites that make things ----------------------------------------------------------------------------------------------------------
+# ---- composites that make things ---------------------------------------------------------------
 
 
 def test_a_composite_with_a_parameter_and_a_state_of_its_own():

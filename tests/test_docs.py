@@ -100,7 +100,7 @@ def _run_console(block: Block, where: str, module: ModuleType) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """As a person has it who writes to a file: no width, no variables of OurDL; one thread, which is faster for small nets."""
+    """No width of a terminal, no variables of OurDL; one thread, which is faster for small nets."""
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS" and not name.startswith("OURDL_")}
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -132,7 +132,8 @@ def same(shown: str, found: str) -> bool:
 
 
 def _compare(shown: str, found: str, where: str) -> None:
-    assert same(shown, found), f"{where} shows\n{shown}\nbut it gives\n{found}"
+    if not same(shown, found):
+        raise AssertionError(f"{where} shows\n{shown}\nbut it gives\n{found}")
 
 
 @pytest.fixture
@@ -165,8 +166,8 @@ def test_page(file, page):
         ("```python\nprint(1)\n```\nnot right after it\n```text\n1\n```\n", AssertionError, "but it gives"),
         ("```console\n$ ourdl why Reluu\nRelu\n```\n", AssertionError, "Reluu"),
         ("```console\n$ rm -r x\n```\n", AssertionError, "neither run nor known"),
-        ('```toml\nourdl = 1\n[inputs]\n[nodes]\ny = { op = "Reluu", in = "x" }\n```\n', ValueError, "Reluu"),
-        ("```toml\na = \n```\n", tomllib.TOMLDecodeError, ""),
+        ('```toml\nourdl = 1\nnodes.y = { op = "Reluu", in = [] }\noutputs.y = "y"\n```\n', ValueError, "Reluu"),
+        ("```toml\na = \n```\n", tomllib.TOMLDecodeError, "Invalid value"),
         ("```py\n1\n```\n", AssertionError, "a block is one of"),
     ],
 )
