@@ -5,10 +5,38 @@ from typing import Any
 
 from ourdl import core, ops
 from ourdl.core import Varrible, default_graph
-from ourdl_core import Composite, Elementwise, Function, Graph, Node, Op, OpError, Program, Variable, grad, registry
+from ourdl_core import (
+    Composite,
+    DType,
+    Elementwise,
+    Function,
+    Graph,
+    Key,
+    Node,
+    Op,
+    OpError,
+    Parameter,
+    Program,
+    Range,
+    ShapeOnly,
+    Spec,
+    State,
+    Variable,
+    dtype_in,
+    grad,
+    namespace,
+    registry,
+)
 
 # Handed on from packages that are imported when they are used.
-_LATER = {"fit": "ourdl_train", "load": "ourdl_files"}
+_LATER = {
+    "SGD": "ourdl_train",
+    "Adam": "ourdl_train",
+    "fit": "ourdl_train",
+    "load": "ourdl_files",
+    "load_weights": "ourdl_train",
+    "save_weights": "ourdl_train",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -18,21 +46,34 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "SGD",
+    "Adam",
     "Composite",
+    "DType",
     "Elementwise",
     "Function",
     "Graph",
+    "Key",
     "Node",
     "Op",
     "OpError",
+    "Parameter",
     "Program",
+    "Range",
+    "ShapeOnly",
+    "Spec",
+    "State",
     "Variable",
     "Varrible",
     "core",
     "default_graph",
+    "dtype_in",
     "fit",
     "grad",
     "load",
+    "load_weights",
+    "namespace",
     "ops",
     "registry",
+    "save_weights",
 ]

@@ -56,7 +56,12 @@ def suggest(word: str, names: Iterable[str]) -> list[str]:
     spellings: dict[str, list[str]] = {}
     for name in sorted(set(names)):
         spellings.setdefault(name.lower(), []).append(name)
+    if word.lower() in spellings:
+        return spellings[word.lower()][:3]
     close = difflib.get_close_matches(word[:200].lower(), spellings, n=3)
+    likeness = [difflib.SequenceMatcher(None, word[:200].lower(), key).ratio() for key in close]
+    # A much better match makes the others noise.
+    close = [key for key, ratio in zip(close, likeness, strict=True) if ratio >= likeness[0] - 0.15]
     return [name for key in close for name in spellings[key]][:3]
 
 

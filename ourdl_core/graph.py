@@ -71,6 +71,9 @@ class Graph:
     def __contains__(self, name: str) -> bool:
         return self._find(name) is not None
 
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self._nodes)} nodes, outputs: {', '.join(self.outputs) or 'none named'}>"
+
     def named_parameters(self) -> dict[str, Variable]:
         """What is trained, by name: Variables made with ``trainable=True``, and what ops made for themselves."""
         order = order_of(self._nodes.values())

@@ -543,7 +543,9 @@ def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:
     if found.number:
         return np.asarray(value, spec.dtype)
     library = namespace(value)
-    return value if found.dtype == spec.dtype else library.astype(value, dtype_in(library, spec.dtype))
+    if found.dtype == spec.dtype or (library is not np and found.dtype.kind == spec.dtype.kind):
+        return value  # which widths an array library has is its own affair (JAX is 32-bit unless told otherwise)
+    return library.astype(value, dtype_in(library, spec.dtype))
 
 
 def order_of(outputs: Iterable[Node], stop: Any = ()) -> list[Node]:

@@ -242,6 +242,7 @@ class Plan:
         inputs = [self._input(node, spec) for node, spec in zip(program._inputs, specs, strict=True)]
         outputs = self._lowering.lower(program._outputs)
         updated = self._lower_updates(program) if final else {}
+        self._leaves = self._used([*outputs, *updated.values()], updated)
         self.variables = list(self._leaves)
         self.names = [str(variable.name) for variable in self.variables]
         self.updated = list(updated)
@@ -262,6 +263,11 @@ class Plan:
         for leaf in self._leaves.values():
             leaf._rule = None  # it refers to this plan
         del self._lowering, self._state, self._held
+
+    def _used(self, roots: list[Node], updated: Mapping[Variable, Node]) -> dict[Variable, Variable]:
+        """The Variables that something depends on: what only another mode would use is no part of the state."""
+        used = set(order_of(roots))
+        return {v: leaf for v, leaf in self._leaves.items() if leaf in used or v in updated}
 
     def _input(self, node: Node, spec: Spec) -> Node:
         leaf = placeholder(spec)

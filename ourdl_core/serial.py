@@ -207,14 +207,19 @@ class _Reader:
         self.names: dict[str, Node] = {}
         self.functions: dict[str, Function] = {}
         self.failed: set[str] = set()
+        self.sound: set[str] = set()  # the paths of rows that are tables whose op has been found
 
     def read(self, tree: Mapping[str, Any]) -> Graph:
         self._check_sections(tree)
         self._resolve_all(tree)
-        self._stop_if_wrong()
+        if self.problems:  # wrong names are told without importing an op
+            self._check_parents(tree)
+            self._stop_if_wrong()
         graph = Graph()
         for name, row in tree.get("functions", {}).items():
-            self.functions[name] = self._function(f"functions.{name}", row)
+            function = self._function(f"functions.{name}", row) if isinstance(row, Mapping) else None
+            if function is not None:
+                self.functions[name] = function
         with graph:
             self._variables(tree, graph)
             self._nodes("nodes", tree.get("nodes", {}))
@@ -264,6 +269,20 @@ class _Reader:
             for name, row in rows.items():
                 self._check_row(f"{path}.{name}", row)
 
+    def _check_parents(self, tree: Mapping[str, Any]) -> None:
+        """Tell which parents of nodes are not defined anywhere."""
+        known = [name for section in ("inputs", "parameters", "constants", "nodes") for name in tree.get(section, {})]
+        for name, row in tree.get("nodes", {}).items():
+            listed = row.get("in", []) if isinstance(row, Mapping) else []
+            for each in listed if isinstance(listed, list) else [listed]:
+                base = each.partition("[")[0] if isinstance(each, str) else None
+                if base is not None and base not in known and base.rpartition(".")[0] not in known:
+                    self._undefined(f"nodes.{name}.in", each, known)
+
+    def _undefined(self, path: str, reference: str, known: list[str]) -> None:
+        hint = did_you_mean(reference, known) or f"Defined are: {', '.join(known[:12])}."
+        self._problem(path, f"no input, parameter or node named '{reference}'. {hint}")
+
     def _check_row(self, path: str, row: Any) -> None:
         if not isinstance(row, Mapping) or "op" not in row:
             self._problem(path, f'a node is a table with an op, as {{ op = "Relu", in = "x" }}; found {row!r:.80}')
@@ -272,15 +291,16 @@ class _Reader:
             registry.resolve(row["op"])
         except OpError as error:
             self._problem(f"{path}.op", str(error))
+            return
+        self.sound.add(path)
 
     def _variables(self, tree: Mapping[str, Any], graph: Graph) -> None:
         for section in ("inputs", "parameters"):
             for name, row in tree.get(section, {}).items():
                 variable = self._variable(f"{section}.{name}", name, row, section == "parameters")
-                if variable is not None:
-                    self.names[name] = variable
-                    if section == "inputs":
-                        graph.inputs[name] = variable
+                self._take(name, variable)
+                if variable is not None and section == "inputs":
+                    graph.inputs[name] = variable
         for name, row in tree.get("constants", {}).items():
             try:
                 self.names[name] = Constant(np.array(row["value"], dtype=row["dtype"]))
@@ -315,14 +335,19 @@ class _Reader:
             self._problem(path, str(error))
             return None
 
-    def _nodes(self, path: str, rows: Mapping[str, Any]) -> None:
+    def _take(self, name: str, node: Node | None) -> None:
+        """Note what a name stands for, or that it could not be built, which has been told."""
+        if node is None:
+            self.failed.add(name)
+        else:
+            self.names[name] = node
+
+    def _nodes(self, path: str, rows: Mapping[str, Any], named: bool = True) -> None:
         """Build nodes in an order in which parents come first, whatever the order of the file."""
-        for name in self._sorted(path, rows):
-            node = self._node(f"{path}.{name}", name, rows[name])
-            if node is None:
-                self.failed.add(name)
-            else:
-                self.names[name] = node
+        sound = {name: row for name, row in rows.items() if f"{path}.{name}" in self.sound}
+        self.failed.update(name for name in rows if name not in sound)
+        for name in self._sorted(path, sound):
+            self._take(name, self._node(f"{path}.{name}", name if named else None, rows[name]))
 
     def _sorted(self, path: str, rows: Mapping[str, Any]) -> list[str]:
         order: list[str] = []
@@ -345,7 +370,11 @@ class _Reader:
         return order
 
     def _node(self, path: str, name: str | None, row: Mapping[str, Any]) -> Node | None:
-        op_class = registry.get(row["op"])
+        try:
+            op_class = registry.get(row["op"])
+        except OpError as error:
+            self._problem(f"{path}.op", str(error))
+            return None
         before = len(self.problems)
         listed = row.get("in", [])
         slots = {slot.name for slot in op_class.slots()}
@@ -382,8 +411,9 @@ class _Reader:
     def _attribute(self, path: str, op_class: Any, key: str, value: Any) -> Any:
         field = op_class.fields().get(key)
         if field is not None and field.annotation is Function:
-            if value not in self.functions:
-                self._problem(path, f"no function named {value!r}. {did_you_mean(str(value), self.functions)}")
+            if not isinstance(value, str) or value not in self.functions:
+                hint = did_you_mean(str(value), self.functions)
+                self._problem(path, f"no function named {value!r:.60} could be read. {hint}".rstrip())
                 return None
             return self.functions[value]
         return value
@@ -399,9 +429,7 @@ class _Reader:
         if node is None and reference.partition("[")[0].partition(".")[0] in self.failed:
             raise _UnbuiltError
         if node is None:
-            known = list(self.names)
-            hint = did_you_mean(reference, known) or f"Defined are: {', '.join(known[:12])}."
-            self._problem(path, f"no input, parameter or node named '{reference}'. {hint}")
+            self._undefined(path, reference, [*self.names, *self.failed])
         return node
 
     def _named(self, name: str) -> Node | None:
@@ -419,19 +447,27 @@ class _Reader:
         found = made.get(slot) if made else None
         return found if isinstance(found, Node) else None
 
-    def _function(self, path: str, row: Mapping[str, Any]) -> Function:
+    def _function(self, path: str, row: Mapping[str, Any]) -> Function | None:
         inner = _Reader()
-        inner.functions = self.functions
-        inputs = [inner._variable(f"{path}.inputs.{n}", None, each, False) for n, each in row.get("inputs", {}).items()]
-        inner.names = {n: v for n, v in zip(row.get("inputs", {}), inputs, strict=True) if v is not None}
-        for name in inner._sorted(f"{path}.nodes", row.get("nodes", {})):
-            node = inner._node(f"{path}.nodes.{name}", None, row["nodes"][name])
-            if node is not None:
-                inner.names[name] = node
-        outputs = [inner._reference(f"{path}.outputs", each) for each in row.get("outputs", [])]
-        self.problems += inner.problems
-        self._stop_if_wrong()
-        return Function([v for v in inputs if v is not None], outputs)
+        inner.functions, inner.sound, inner.problems = self.functions, self.sound, self.problems
+        before = len(self.problems)
+        for name, each in _table(row, "inputs").items():
+            inner._take(name, inner._variable(f"{path}.inputs.{name}", None, each, False))
+        inputs = list(inner.names.values())
+        inner._nodes(f"{path}.nodes", _table(row, "nodes"), named=False)
+        outputs = row.get("outputs")
+        if not isinstance(outputs, list) or not outputs:
+            self._problem(f"{path}.outputs", f"must be a list of names of nodes, found {outputs!r:.60}")
+            return None
+        found = []
+        with suppress(_UnbuiltError):
+            found = [inner._reference(f"{path}.outputs", each) for each in outputs]
+        return None if len(self.problems) > before or len(found) < len(outputs) else Function(inputs, found)
+
+
+def _table(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = row.get(key, {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def _list(shape: Any) -> list[Any]:

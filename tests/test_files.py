@@ -85,7 +85,7 @@ def test_every_mistake_is_told_at_once_with_its_path():
         "data.x.columns", "trian",
     }  # fmt: skip
     assert found["nodes.h.op"] == "no op named 'Dnse'. Did you mean Dense?"
-    assert found["train.epochs"] == "must be int, found str 'ten'"
+    assert found["train.epochs"] == "must be int at least 1, found str 'ten'"
     assert found["train.bacth"] == "unknown key. Did you mean batch?"
     assert found["train.optimizer"] == "no optimizer named 'Adm'. Did you mean Adam?"
     assert found["data.file"] == "is missing"
