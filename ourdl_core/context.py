@@ -54,7 +54,6 @@ class Trace:
     label: Label
     made: dict[str, Any]
     where: Any = None
-    lowering: Any = None
     rules: dict[Any, Any] = field(default_factory=dict)
     names: Any = None
     taken: dict[str, int] = field(default_factory=dict)

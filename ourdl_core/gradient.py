@@ -1,7 +1,7 @@
 """Gradients: the chain rule, once. ``grad`` gives nodes; what they compute is a graph of named ops.
 
-The rule is applied when a Program is laid out, where ranks, dtypes and the mode are known. Being a node whose body is
-built then, a gradient can be differentiated again, to any order.
+The rule is applied when a Program is laid out, where ranks, dtypes and the mode are known. A gradient is a node whose
+parents are what it is the gradient of, with respect to what, so it can be differentiated again, to any order.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from ourdl_core import context
 from ourdl_core.arrays import Spec
 from ourdl_core.context import Label, Trace, tracing
-from ourdl_core.function import Function, all_made
+from ourdl_core.function import all_made
 from ourdl_core.infer import as_node
-from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of
+from ourdl_core.node import Constant, Node, Output, make_node, order_of
 from ourdl_core.op import Composite, outputs_of
 
 
@@ -40,82 +39,42 @@ def grad(out: Node, wrt: Node | Sequence[Node], seed: Any = None) -> Node | list
 
 def pullback(outs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Any]) -> list[Node | None]:
     """The gradient of the sum of ``outs``, each weighted by its seed (ones where ``seeds`` is empty), for each ``wrt``."""
-    order = order_of(outs)
-    inside = dict.fromkeys([*order, *_made_inside(order, wrt)])
-    if any(node not in inside and not isinstance(node, Variable) for node in wrt):
-        inside.update(dict.fromkeys(_within_gradients(order)))
+    inside = order_of(outs)
     for node in (*outs, *wrt):
         if node.op is not None and node.op.num_outputs is not None:
             raise TypeError(f"{node.describe()} has several outputs: choose one, as {node}.outputs[0]")
-    leaves = [node for node in inside if isinstance(node, Variable)]
-    connected = [node for node in dict.fromkeys(wrt) if node in inside]
+    used = {*inside, *(made for node in inside if node._made for made in all_made(node._made))}
+    connected = [node for node in dict.fromkeys(wrt) if node in used]
     if not connected:
         return [None for _ in wrt]
-    function = Function(leaves, [*outs, *connected])
-    record = Gradient.make({"function": function, "count": len(outs), "seeded": bool(seeds)})
-    node = make_node(record, (*leaves, *(as_node(seed) for seed in seeds)))
+    record = Gradient.make({"outs": len(outs), "wrt": len(connected)})
+    node = make_node(record, (*outs, *connected, *(as_node(seed) for seed in seeds)))
     found = dict(zip(connected, outputs_of(node), strict=True))
     return [found.get(each) for each in wrt]
 
 
-def _within_gradients(order: Sequence[Node]) -> list[Node]:
-    """The nodes that gradients in ``order`` are gradients of: they are not parents of these, but used all the same."""
-    found: list[Node] = []
-    for node in order:
-        if isinstance(node.op, Gradient):
-            within = order_of(node.op.function.outputs)
-            found += [*within, *_within_gradients(within)]
-    return found
-
-
-def _made_inside(order: Sequence[Node], wrt: Sequence[Node]) -> list[Node]:
-    """Those of ``wrt`` that were made inside the body of a composite in ``order``, where no edge leads to them."""
-    stored = {made for node in order if node._made for made in all_made(node._made)}
-    return [node for node in wrt if node in stored]
-
-
 class Gradient(Composite):
-    """The gradient of a Function: the first ``count`` outputs are differentiated with respect to the others."""
+    """The gradient of the first ``outs`` inputs with respect to the next ``wrt``; the rest are seeds, or ones are."""
 
-    function: Function
-    count: int = 1
-    seeded: bool = False
+    outs: int
+    wrt: int
+    # A gradient is with respect to one node, even where an op only hands on what another node is.
+    inputs_apart = True
 
     @property
     def num_outputs(self) -> int:
-        return len(self.function.outputs) - self.count
+        return self.wrt
 
     def body(self, *inputs: Any) -> Any:
-        scope = context.trace.get()
-        assert scope is not None
-        lowering = scope.lowering
-        if lowering is None:
-            raise TypeError("a gradient is built when a Program is laid out: put it into a Program or ask for its value")
-        arity = len(self.function.inputs)
-        inner = lowering.inner(dict(zip(self.function.inputs, inputs, strict=False)))
-        wrt = inner.lower_distinct(self.function.outputs[self.count :])
-        outs = inner.lower(self.function.outputs[: self.count])
-        lowering.share(inner)
-        seeds = list(inputs[arity:]) or [_ones_like(out) for out in outs]
+        outs, wrt = inputs[: self.outs], inputs[self.outs : self.outs + self.wrt]
+        seeds = inputs[self.outs + self.wrt :] or [_ones_like(out) for out in outs]
         for seed, out in zip(seeds, outs, strict=True):
             _check_shape(seed, out, "the seed of a gradient")
         found = sweep(outs, seeds, wrt)
-        for variable, value in inner.updates.items():
-            lowering.add_update(variable, lowering.lower([value])[0])
         return tuple(_zeros_like(w) if g is None else g for w, g in zip(wrt, found, strict=True))
 
     def infer(self, *specs: Spec | None) -> Any:
-        known = dict(zip(self.function.inputs, specs, strict=False))
-        wrt = self.function.outputs[self.count :]
-        return tuple(known[node] if node in known else _spec_within(self.function, node, specs) for node in wrt)
-
-
-def _spec_within(function: Function, node: Node, specs: tuple[Spec | None, ...]) -> Spec:
-    from ourdl_core.infer import placeholder
-
-    inputs = [placeholder(spec) for spec in specs[: len(function.inputs)] if spec is not None]
-    found: Node = Function(function.inputs, node)(*inputs)[0]
-    return found.spec
+        return specs[self.outs : self.outs + self.wrt]
 
 
 def sweep(outs: Sequence[Node], seeds: Sequence[Node], wrt: Sequence[Node]) -> list[Node | None]:
@@ -153,6 +112,8 @@ def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple
 
     op = node.op
     assert op is not None
+    if isinstance(op, Composite):
+        _refuse_made_inside(op, node)
     scope = Trace(Label(f"gradient of {node}"), {}, node._where, names=node._names)
     y: Any = node
     g: Any = total
@@ -165,6 +126,16 @@ def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple
         except Exception as error:
             error.add_note(f"  in the gradient of {node.describe()}")
             raise
+
+
+def _refuse_made_inside(op: Composite, node: Node) -> None:
+    """A gradient that an author wrote cannot reach parameters that the body makes in ops of its own."""
+    for inner in (node._made or {}).values():
+        if isinstance(inner, dict) and inner:
+            raise TypeError(
+                f"{type(op).__name__} writes its own vjp, but its body makes parameters inside other ops, whose gradient "
+                "vjp cannot return: make them inputs of the body (weight=Parameter(...)), or leave out vjp"
+            )
 
 
 def _as_dtype_of(parent: Node, piece: Any) -> Node:

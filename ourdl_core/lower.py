@@ -17,44 +17,44 @@ DEEPEST = 100
 
 
 class Lowering:
-    """The primitive graph of some outputs, for one mode.
+    """The primitive graph of some outputs, for one mode, in two passes over the same nodes.
 
-    ``leaf`` gives the lowered node of a Variable. With ``whole=True`` composites that write their own gradient stay
-    whole and equal nodes stay apart, which is the form that the chain rule is applied to.
+    In the first pass composites are expanded, but those that write their own gradient stay whole and equal nodes stay
+    apart: it is the form that the chain rule is applied to, and gradients become nodes of it. In the second pass
+    (``first`` is the first) the rest is expanded and equal nodes are merged. ``leaf`` gives the lowered node of a Variable.
     """
 
-    def __init__(self, leaf: Callable[[Variable], Node], mode: str, whole: bool = False) -> None:
+    def __init__(self, leaf: Callable[[Variable], Node], mode: str, first: Lowering | None = None) -> None:
         self.leaf = leaf
         self.mode = mode
-        self.whole = whole
+        self.first = first
         self.lowered: dict[Node, Any] = {}
-        self.updates: dict[Variable, Node] = {}
-        self.rules: dict[Variable, Any] = {}
-        self._distinct: set[Node] = set()
-        self.depth = 0
-        self.given: list[Node] = []
+        self.updates: dict[Variable, list[Node]] = {}
+        # How the shape of what is made follows from other nodes, and which Variable a lowered leaf stands for.
+        self.rules: dict[Variable, Any] = {} if first is None else first.rules
+        self.sources: dict[Node, Variable] = {} if first is None else first.sources
+        self._apart: set[Node] = set()
         self._interned: dict[Any, Node] = {}
-        self._sources: dict[Node, Variable] = {}
+        self._depth = 0
 
     def lower(self, nodes: Iterable[Node]) -> list[Node]:
         """The lowered form of ``nodes`` and of all they are computed from."""
         nodes = list(nodes)
-        for node in order_of(nodes, stop=self.lowered):
+        order = order_of(nodes, stop=self.lowered)
+        for node in order:
+            if node.op is not None and node.op.inputs_apart:
+                self._apart.update(parent for parent in node.parents if parent is not None)
+        for node in order:
             if node not in self.lowered:
                 self._record(node, self._one(node))
         return [self.lowered[node] for node in nodes]
 
-    def lower_distinct(self, nodes: Iterable[Node]) -> list[Node]:
-        """Lower what a gradient is asked for, each to a node of its own, also where an op only hands its input on.
-
-        Gradients within this lowering see the same nodes, so that a derivative passes through them too.
-        """
-        nodes = list(nodes)
-        self._distinct.update(nodes)
-        return self.lower(nodes)
+    def give(self, node: Node, leaf: Node) -> None:
+        """Let ``leaf`` stand for ``node``: nothing of how it is computed is lowered."""
+        self.lowered[node] = self.lowered[leaf] = leaf
 
     def _record(self, node: Node, result: Any) -> None:
-        if node in self._distinct and not isinstance(result, tuple) and result in self.lowered:
+        if node in self._apart and not isinstance(result, tuple) and result in self.lowered:
             result = self._node(_home_op("Identity"), (result,), node)
         for each in result if isinstance(result, tuple) else (result,):
             self.lowered.setdefault(each, each)
@@ -63,30 +63,24 @@ class Lowering:
     def _one(self, node: Node) -> Any:
         if isinstance(node, Variable):
             leaf = self.leaf(node)
-            self._sources[leaf] = node
+            if leaf is not node:
+                self.sources[leaf] = node
             return leaf
         if isinstance(node, Constant):
             key = (type(node.value), repr(node.value)) if node.spec.number else id(node)
             return self._interned.setdefault(key, node)
         if isinstance(node, Output):
-            return self._output(node)
+            producer = self.lowered[node.parents[0]]  # type: ignore[index]
+            return producer[node.index] if isinstance(producer, tuple) else output_of(producer, node.index)
         parents = tuple(None if p is None else self.lowered[p] for p in node.parents)
         op = _in_mode(node.op, self.mode)
-        if isinstance(op, Composite):
-            if not (self.whole and op.own_vjp):
-                return self._expand(op, node, parents)
-            _refuse_made_inside(op, node)
+        if isinstance(op, Composite) and not (self.first is None and op.own_vjp):
+            return self._expand(op, node, parents)
         return self._node(op, parents, node)
-
-    def _output(self, node: Output) -> Node:
-        producer = self.lowered[node.parents[0]]  # type: ignore[index]
-        if isinstance(producer, tuple):
-            return producer[node.index]  # type: ignore[no-any-return]
-        return output_of(producer, node.index)
 
     def _node(self, op: Op, parents: tuple[Node | None, ...], source: Node) -> Node:
         key = (op, parents)
-        if not self.whole and op.mergeable and key in self._interned:
+        if self.first is not None and op.mergeable and key in self._interned:
             return self._interned[key]
         node = Node.__new__(Node)
         with_source(node, op, parents, source)
@@ -94,22 +88,29 @@ class Lowering:
         return node
 
     def _expand(self, op: Composite, node: Node, parents: tuple[Node | None, ...]) -> Any:
-        scope = Trace(node._label or Label(node.kind), _store(node), node._where, self, self.rules, node._names)
-        self.depth += 1
-        if self.depth > DEEPEST:
+        scope = Trace(node._label or Label(node.kind), _store(node), node._where, self.rules, node._names)
+        self._depth += 1
+        if self._depth > DEEPEST:
             raise RecursionError(f"{node.kind} is nested {DEEPEST} deep: does its body contain itself?")
         try:
             results, updates = run_body(op, parents, scope, self.mode)
-            lowered = tuple(self.lower(results))
+            lowered = tuple(self._lower_body(results, parents))
+            for name, value in updates.items():
+                self._update(op, name, parents, value)
         except Exception as error:
-            if self.depth == 1 or not isinstance(error, RecursionError):
+            if self._depth == 1 or not isinstance(error, RecursionError):
                 error.add_note(f"  in {node.describe()}")
             raise
         finally:
-            self.depth -= 1
-        for name, value in updates.items():
-            self._update(op, name, parents, value)
+            self._depth -= 1
         return lowered if op.num_outputs is not None else lowered[0]
+
+    def _lower_body(self, results: list[Node], parents: tuple[Node | None, ...]) -> list[Node]:
+        """What a body made on lowered ``parents``; in the second pass, by way of the first."""
+        if self.first is not None:
+            self.first.lowered.update((parent, parent) for parent in parents if parent is not None)
+            results = self.first.lower(results)
+        return self.lower(results)
 
     def _update(self, op: Composite, name: str, parents: tuple[Node | None, ...], value: Any) -> None:
         """Note the new value of the state in the slot ``name``; a state given as something else is only read."""
@@ -117,45 +118,9 @@ class Lowering:
         if name not in positions:
             raise TypeError(f"{type(op).__name__}.body updates '{name}', which is not one of its inputs")
         leaf = parents[positions[name]]
-        source = self.source(leaf) if leaf is not None else None
+        source = None if leaf is None else self.sources.get(leaf)
         if source is not None and source.is_state:
-            self.add_update(source, self.lower([as_node(value)])[0])
-
-    def source(self, leaf: Node) -> Variable | None:
-        """The Variable that a lowered leaf stands for."""
-        return self._sources.get(leaf)
-
-    def add_update(self, variable: Variable, value: Node) -> None:
-        """Note the value that ``variable`` takes after a run."""
-        if self.updates.setdefault(variable, value) is not value and not self.whole:
-            raise ValueError(f"{variable.describe()} is updated twice in one run: give each op a state of its own")
-
-    def inner(self, given: dict[Variable, Node]) -> Lowering:
-        """A lowering within this one, for the chain rule: the Variables in ``given`` stand for nodes of this one."""
-
-        def leaf(variable: Variable) -> Node:
-            return given[variable] if variable in given else self.lower([variable])[0]
-
-        inner = Lowering(leaf, self.mode, whole=True)
-        inner.rules, inner.depth = self.rules, self.depth
-        for node in self._distinct:
-            if isinstance(node, Variable) or node not in self.lowered:
-                continue
-            inner._distinct.add(node)
-            inner.lowered[node] = inner.lowered[self.lowered[node]] = self.lowered[node]
-        return inner
-
-    def give(self, node: Node, leaf: Node) -> None:
-        """Let ``leaf`` stand for ``node``, whose value is given: nothing of how it is computed is lowered."""
-        self.lowered[node] = self.lowered[leaf] = leaf
-        self.given.append(node)
-
-    def share(self, inner: Lowering) -> None:
-        """Let the values that are given here stand for the same nodes of ``inner``."""
-        for node in self.given:
-            within = inner.lowered.get(node)
-            if isinstance(within, Node):
-                self.lowered.setdefault(within, self.lowered[node])
+            self.updates.setdefault(source, []).append(self._lower_body([as_node(value)], parents)[0])
 
 
 def made_within(function: Function) -> list[Variable]:
@@ -175,7 +140,10 @@ def made_within(function: Function) -> list[Variable]:
     try:
         for node in (*function.inputs, *function.captured):
             lowering.give(node, placeholder(node.spec))
-        lowering.lower(function.outputs)
+        known = set(lowering.lowered)
+        whole = lowering.lower(function.outputs)
+        again = Lowering(lambda v: v if v in known or v in lowering.sources else leaf(v), function.mode, first=lowering)
+        again.lower(whole)
     except UndeclaredError:
         return []
     for variable in found:
@@ -186,16 +154,6 @@ def made_within(function: Function) -> list[Variable]:
 def _spec_of_made(variable: Variable, rules: dict[Variable, Any]) -> Any:
     rule = rules.get(variable, variable._rule)
     return spec_of_made(rule, {slot: node.spec for slot, node in rule[2].items()})
-
-
-def _refuse_made_inside(op: Composite, node: Node) -> None:
-    """A gradient that an author wrote cannot reach parameters that the body makes in ops of its own."""
-    for inner in (node._made or {}).values():
-        if isinstance(inner, dict) and inner:
-            raise TypeError(
-                f"{type(op).__name__} writes its own vjp, but its body makes parameters inside other ops, whose gradient "
-                "vjp cannot return: make them inputs of the body (weight=Parameter(...)), or leave out vjp"
-            )
 
 
 def with_source(node: Node, op: Op, parents: tuple[Node | None, ...], source: Node) -> None:

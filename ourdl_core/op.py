@@ -28,6 +28,8 @@ class Op(Record):
     num_outputs: ClassVar[Any] = None
     # Equal nodes are computed once; an op that must be computed where it stands says False (Barrier).
     mergeable: ClassVar[bool] = True
+    # Its inputs stay different nodes even where an op only hands on another node (Gradient).
+    inputs_apart: ClassVar[bool] = False
     # The output may share memory with an input (a view); every other op returns memory of its own.
     view: ClassVar[bool] = False
     _slots: ClassVar[tuple[Slot, ...] | None] = None

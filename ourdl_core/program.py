@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -221,7 +221,8 @@ class Plan:
     """One layout of a Program: which Variables it has as state, which it updates, and how it runs.
 
     ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states;
-    ``held`` says what Variables hold, where that is not found in ``state``.
+    ``held`` says what Variables hold, where that is not found in ``state``. ``through``: inner nodes among the inputs have
+    their values given, and gradients still pass through them.
     """
 
     def __init__(
@@ -233,14 +234,18 @@ class Plan:
         exact: bool = False,
         final: bool = True,
         held: Mapping[Variable, Spec] | None = None,
+        through: bool = False,
     ) -> None:
         self._held = held or {}
         self._leaves: dict[Variable, Variable] = {}
         self._state = state
         self._exact = exact
-        self._lowering = Lowering(self._leaf, program.mode)
-        inputs = [self._input(node, spec) for node, spec in zip(program._inputs, specs, strict=True)]
-        outputs = self._lowering.lower(program._outputs)
+        self._through: dict[Node, Node] = {}
+        self._placed: set[Node] = set()
+        self._first = Lowering(self._leaf, program.mode)
+        self._second = Lowering(lambda v: v if v in self._placed else self._leaf(v), program.mode, first=self._first)
+        inputs = [self._input(node, spec, through) for node, spec in zip(program._inputs, specs, strict=True)]
+        outputs = self._lower(program._outputs)
         updated = self._lower_updates(program) if final else {}
         self._leaves = self._used([*outputs, *updated.values()], updated)
         self.variables = list(self._leaves)
@@ -262,26 +267,43 @@ class Plan:
         self.run = executable(self.layout, library)
         for leaf in self._leaves.values():
             leaf._rule = None  # it refers to this plan
-        del self._lowering, self._state, self._held
+        del self._first, self._second, self._state, self._held, self._through, self._placed
 
     def _used(self, roots: list[Node], updated: Mapping[Variable, Node]) -> dict[Variable, Variable]:
         """The Variables that something depends on: what only another mode would use is no part of the state."""
         used = set(order_of(roots))
         return {v: leaf for v, leaf in self._leaves.items() if leaf in used or v in updated}
 
-    def _input(self, node: Node, spec: Spec) -> Node:
+    def _input(self, node: Node, spec: Spec, through: bool) -> Node:
         leaf = placeholder(spec)
         leaf._label, leaf._where = node._label, node._where
-        self._lowering.give(node, leaf)
+        self._placed.add(leaf)
+        if through and not isinstance(node, Variable):
+            self._through[node] = leaf
+        else:
+            self._first.give(node, leaf)
         return leaf
+
+    def _lower(self, nodes: Iterable[Node]) -> list[Node]:
+        """The primitive form of ``nodes``: both passes."""
+        whole = self._first.lower(nodes)
+        for node, leaf in self._through.items():
+            image = self._first.lowered.get(node)
+            if isinstance(image, Node):
+                self._second.lowered.setdefault(image, leaf)
+                self._second.lowered.setdefault(leaf, leaf)
+        return self._second.lower(whole)
 
     def _lower_updates(self, program: Program) -> dict[Variable, Node]:
         """The new values of Variables: those that the Program was given, and those of the states of its ops."""
         wanted = program._updates_for([variable for variable in self._leaves if variable.trained])
-        lowered = self._lowering.lower(wanted.values())
+        lowered = self._lower(wanted.values())
         updated = {variable: self._fitting(variable, node) for variable, node in zip(wanted, lowered, strict=True)}
-        for variable, node in self._lowering.updates.items():
-            updated.setdefault(variable, node)
+        for pass_ in (self._first, self._second):
+            for variable, nodes in pass_.updates.items():
+                for node in self._second.lower(nodes):
+                    if updated.setdefault(variable, node) is not node:
+                        raise ValueError(f"{variable.describe()} is updated twice in one run: give each op a state of its own")
         for variable in updated:
             self._leaf(variable)
         return updated
@@ -295,17 +317,18 @@ class Plan:
             return node
         from ourdl_core.ops import home
 
-        return self._lowering.lower([home("Cast")(node, to=spec.dtype.name)])[0]
+        return self._second.lower([home("Cast")(node, to=spec.dtype.name)])[0]
 
     def _leaf(self, variable: Variable) -> Node:
         leaf = self._leaves.get(variable)
         if leaf is None:
             leaf = self._leaves[variable] = unknown(partial(self._spec, variable))
+            self._placed.add(leaf)
             leaf._label, leaf._where = variable._label, variable._where
         return leaf
 
     def _rule(self, variable: Variable) -> Any:
-        return self._lowering.rules.get(variable, variable._rule)
+        return self._first.rules.get(variable, variable._rule)
 
     def _spec(self, variable: Variable) -> Spec:
         """What the state holds for it; else what it holds, declares, or is made with."""
@@ -326,12 +349,12 @@ class Plan:
 
     def _spec_beside(self, node: Node) -> Spec:
         """The spec of an input of the op that makes a Variable; it need not be part of this Program."""
-        if node not in self._lowering.lowered:
+        if node not in self._first.lowered:
             try:
                 return node.spec
             except UndeclaredError:
-                return self._lowering.lower([node])[0].spec
-        return self._lowering.lowered[node].spec  # type: ignore[no-any-return]
+                return self._first.lower([node])[0].spec
+        return self._first.lowered[node].spec  # type: ignore[no-any-return]
 
     def _found(self, value: Any) -> Spec:
         return spec_of(value) if self._exact else spec_of(value).unsized()

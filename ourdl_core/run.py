@@ -214,7 +214,7 @@ class Run:
         held = {variable: spec_of(value).unsized() for variable, value in zip(variables, leaves, strict=True)}
         with laying_out:
             shapes = [spec_of(value).unsized() for value in values[: len(given)]]
-            plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False)
+            plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False, through=True)
         places = {variable: i for i, variable in enumerate(variables)}
         return found, plan, getter(tuple(places[v] for v in plan.variables))
 
