@@ -73,8 +73,12 @@ class Field:
         """``value`` as the annotation wants it; TypeError or ValueError that name the op and the attribute."""
         try:
             return convert(value, self.annotation)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{owner}: attribute '{self.name}' {error}") from None
+        except LookupError as error:
+            error.add_note(f"  in attribute '{self.name}' of {owner}")
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{owner}: attribute '{self.name}' {error}") from None
 
 
 def fields_of(cls: type, root: type) -> dict[str, Field]:
@@ -142,9 +146,12 @@ def _convert_plain(value: Any, annotation: Any) -> Any:
         value = value.item()
     if annotation is DType:
         try:
-            return np.dtype(value).name
+            found = np.dtype(value)
         except TypeError:
-            raise ValueError(f"must be a dtype such as 'float32', found {value!r}") from None
+            raise ValueError(f"must be a dtype such as 'float32', found {value!r:.60}") from None
+        if value is None or found.kind not in "biufc":
+            raise ValueError(f"must be a numeric dtype such as 'float32', found {value!r:.60}")
+        return found.name
     if annotation is float and type(value) is int:
         return float(value)
     if annotation in (int, float, bool, str, type(None)):
@@ -168,7 +175,7 @@ def _convert_annotated(value: Any, annotation: Any) -> Any:
     for extra in extras:
         if isinstance(extra, Range):
             for number in value if isinstance(value, tuple) else (value,):
-                if number is not None and number not in extra:
+                if isinstance(number, (int, float)) and number not in extra:
                     raise ValueError(f"must be {extra}, found {number!r}")
     return value
 
@@ -183,7 +190,7 @@ def _convert_union(value: Any, annotation: Any) -> Any:
         try:
             return convert(value, choice)
         except ValueError as error:
-            problem = error
+            problem = error if get_origin(choice) is not Literal else None
         except TypeError:
             continue
     raise problem or _wrong(value, annotation)
@@ -201,7 +208,7 @@ def _convert_tuple(value: Any, annotation: Any) -> Any:
 
 
 def freeze(value: Any) -> Any:
-    """Lists and dicts as hashable tuples and ``Frozen`` mappings, deep."""
+    """Lists and mappings as hashable tuples (of pairs, for a mapping), deep."""
     if isinstance(value, Mapping):
         return tuple((key, freeze(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):

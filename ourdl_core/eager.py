@@ -19,7 +19,8 @@ def compute(op: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     named = {name: value for name, value in keywords.items() if name in slots}
     if not issubclass(op, Op):  # in the style of the teaching framework
         return op(*(Variable(value) for value in inputs)).forward()
-    record = op(**{name: value for name, value in keywords.items() if name not in slots})
+    # There is no node to be named.
+    record = op(**{name: value for name, value in keywords.items() if name not in slots and name != "name"})
     values = [*inputs, *named.values()]
     listed = list(slots.values())
     kinds = [listed[min(i, len(listed) - 1)].kind for i in range(len(inputs))] + [slots[name].kind for name in named]

@@ -58,12 +58,13 @@ class Gradient(Composite):
 
     outs: int
     wrt: int
-    # A gradient is with respect to one node, even where an op only hands on what another node is.
-    inputs_apart = True
 
     @property
     def num_outputs(self) -> int:
         return self.wrt
+
+    def kept_apart(self, parents: tuple[Node | None, ...]) -> tuple[Node | None, ...]:
+        return parents[self.outs : self.outs + self.wrt]
 
     def body(self, *inputs: Any) -> Any:
         outs, wrt = inputs[: self.outs], inputs[self.outs : self.outs + self.wrt]

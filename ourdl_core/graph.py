@@ -18,6 +18,7 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._taken: dict[str, int] = {}
+        self._owners: dict[str, str] = {}  # for each "h.weight" that is a node of its own: "h"
         self._tokens: list[Any] = []
         self.inputs: dict[str, Variable] = {}
         self.outputs: dict[str, Node] = {}
@@ -43,6 +44,16 @@ class Graph:
                 f"the name '{name}' is taken by {self._nodes[name].describe()}: names are unique in a graph"
             )
         self._taken[name] = 1
+        self._refuse_ambiguous(name)
+
+    def _refuse_ambiguous(self, name: str) -> None:
+        """``dense.weight`` is what the node ``dense`` made: no other node is called so."""
+        owner = name.rpartition(".")[0]
+        if owner:
+            self._owners.setdefault(owner, name)
+        if owner in self._nodes or name in self._owners:
+            taken = name if owner in self._nodes else self._owners[name]
+            raise ValueError(f"the name '{taken}' stands for what the node '{taken.rpartition('.')[0]}' makes: give another")
 
     @property
     def nodes(self) -> list[Node]:
@@ -128,6 +139,8 @@ class Graph:
 
     def backward(self, lr: float = 0.0001) -> None:
         """The gradients of all that is trained, taken together, then one step of each."""
+        if self._loss()[0]._by is None:
+            raise RuntimeError("backward() takes the gradients of a forward(): call forward(x, label) first")
         trained = [node for node in self.nodes if isinstance(node, Variable) and node.trained]
         for node in trained:
             node.get_grad()

@@ -64,7 +64,7 @@ class Hooks:
         for plugin in self.listeners(name):
             try:
                 plugin.function(**{word: arguments[word] for word in plugin.argnames})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 import warnings
 
                 from ourdl_core.errors import OpWarning

@@ -66,6 +66,8 @@ def _spec_of_variable(variable: Variable) -> Spec:
     rule = variable._rule if scope is None else scope.rules.get(variable, variable._rule)
     if rule is not None:
         return spec_of_made(rule, {name: spec_of_node(node) for name, node in rule[2].items()})
+    if variable._value is not None:
+        return spec_of(variable._value).unsized()
     raise UndeclaredError(
         f"the rank and dtype of {variable.describe()} are not known yet: declare them, "
         "as Variable(shape=(None, 3), dtype='float32'), or give it a value"
@@ -80,13 +82,23 @@ def spec_of_made(rule: Any, specs: dict[str, Any]) -> Spec:
 
 def infer(op: Op, specs: tuple[Any, ...]) -> Any:
     """The output spec of ``op`` on inputs of ``specs``; a tuple of them for several outputs."""
-    return op.infer(*specs) if op.functions() else _infer_once(op, specs)
+    return _infer(op, specs) if op.functions() else _infer_once(op, specs)
 
 
 @lru_cache(maxsize=4096)
 def _infer_once(op: Op, specs: tuple[Any, ...]) -> Any:
     """Not for ops that hold a Function: the cache would keep its nodes alive."""
-    return op.infer(*specs)
+    return _infer(op, specs)
+
+
+def _infer(op: Op, specs: tuple[Any, ...]) -> Any:
+    found = op.infer(*specs)
+    count = op.num_outputs
+    many = found if count is not None and isinstance(found, tuple) else (found,)
+    if not all(isinstance(each, Spec) for each in many) or len(many) != (count or 1):
+        expected = "a Spec" if count is None else f"a tuple of {count} Specs"
+        raise TypeError(f"{type(op).__name__}.infer returned {found!r:.80}, expected {expected}")
+    return found
 
 
 def stand_in(spec: Spec | None, probe: int, shape_only: bool = False) -> Any:

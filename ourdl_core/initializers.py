@@ -11,7 +11,13 @@ from ourdl_core.attributes import Named
 from ourdl_core.record import Record
 from ourdl_core.registry import Registry
 
-registry = Registry("ourdl.initializers", noun="initializer")
+
+def _check(value: object) -> None:
+    if not (isinstance(value, type) and issubclass(value, Initializer)):
+        raise TypeError(f"it is no initializer: one is a class derived from Initializer, found {value!r:.80}")
+
+
+registry = Registry("ourdl.initializers", noun="initializer", check=_check)
 
 
 class Initializer(Record):

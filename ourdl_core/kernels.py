@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ourdl_core.errors import OpWarning
+from ourdl_core.errors import OpError, OpWarning
 from ourdl_core.index import Entry
 from ourdl_core.names import normalise, parse
 
@@ -43,7 +43,7 @@ class Kernels:
             return self._loaded.get(place)
         try:
             self._loaded[place] = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a module that exits is as broken as one that raises
             self._loaded[place] = None
             message = f"the kernel {point.name} of {point.dist.name} could not be loaded: {type(error).__name__}: {error}"
             warnings.warn(f"{message}\n  {place[0]} is computed without it", OpWarning, stacklevel=2)
@@ -61,7 +61,12 @@ class Kernels:
             for point in sorted(points, key=lambda p: normalise(p.dist.name)):  # type: ignore[union-attr]
                 library, _, name = point.name.partition(".")
                 owner = normalise(point.dist.name)  # type: ignore[union-attr]
-                op = parse(name)
+                try:
+                    op = parse(name, "kernel")
+                except OpError as error:
+                    where = f"{point.name} = {point.value} in the group ourdl.kernels of {owner} is ignored"
+                    warnings.warn(f"{where}: its name must be <library>.<Op>[-vN]. {error}", OpWarning, stacklevel=2)
+                    continue
                 entry = Entry(owner, op.name, op.version or 1, owner, "", point.value)
                 if registry.hides(entry) is None:
                     identity = f"{op.domain or owner}::{op.name}-v{op.version or 1}"

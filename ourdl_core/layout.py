@@ -74,12 +74,13 @@ class Builder:
 
     def _shared(self, places: list[int]) -> list[int]:
         """The outputs that are given, constant, a view, or the same as an earlier one."""
-        given = set(self.leaves)
-        return [
-            i
-            for i, (node, place) in enumerate(zip(self.outputs, places, strict=True))
-            if node in given or place in self.known or place in places[:i] or _is_view(node)
-        ]
+        seen = {self.place[leaf] for leaf in self.leaves} | set(self.known)
+        found = []
+        for i, (node, place) in enumerate(zip(self.outputs, places, strict=True)):
+            if place in seen or _is_view(node):
+                found.append(i)
+            seen.add(place)
+        return found
 
     def _compute(self, node: Node) -> None:
         if node in self.place:

@@ -42,8 +42,8 @@ class Lowering:
         nodes = list(nodes)
         order = order_of(nodes, stop=self.lowered)
         for node in order:
-            if node.op is not None and node.op.inputs_apart:
-                self._apart.update(parent for parent in node.parents if parent is not None)
+            if node.op is not None:
+                self._apart.update(node.op.kept_apart(node.parents))  # type: ignore[arg-type]
         for node in order:
             if node not in self.lowered:
                 self._record(node, self._one(node))
@@ -182,11 +182,10 @@ def run_body(op: Composite, parents: tuple[Any, ...], scope: Trace, mode: str) -
     updates: dict[str, Any] = {}
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         result, updates = result
-    if (type(result) is tuple) != (op.num_outputs is not None):
-        raise TypeError(
-            f"{type(op).__name__}.body returned {'a tuple' if type(result) is tuple else 'one node'}, "
-            f"but num_outputs is {op.num_outputs}"
-        )
+    many = type(result) is tuple
+    if many != (op.num_outputs is not None) or (many and len(result) != op.num_outputs):
+        found = f"a tuple of {len(result)}" if many else "one node"
+        raise TypeError(f"{type(op).__name__}.body returned {found}, but num_outputs is {op.num_outputs}")
     results = [as_node(each) for each in (result if type(result) is tuple else (result,))]
     for each in results:
         if each.op is not None and each.op.num_outputs is not None:

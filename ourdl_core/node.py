@@ -124,7 +124,10 @@ class Node:
         """Shape (None for unknown sizes) and dtype; TypeError that names the Variable which does not declare its own."""
         from ourdl_core.infer import spec_of_node
 
-        return spec_of_node(self)  # type: ignore[no-any-return]
+        try:
+            return spec_of_node(self)  # type: ignore[no-any-return]
+        except AttributeError as error:  # or Python would say that there is no attribute 'spec'
+            raise TypeError(str(error)) from error
 
     @property
     def ndim(self) -> int:
@@ -150,7 +153,7 @@ class Node:
             return None
         run = self._by()
         if run is not None:
-            run.refresh(self)
+            run.refresh()
         else:  # the result that it was computed for is gone
             (self._run or _new_run(self)).evaluate(self)
         return shown(self._value)
@@ -304,7 +307,7 @@ def _home(name: str, *inputs: Any) -> Node:
 
 def _checked_name(name: str) -> str:
     if not isinstance(name, str) or not name or any(not (c.isalnum() or c in "_.-") for c in name):
-        raise ValueError(f"{name!r} is not a node name: letters, digits, '_', '-' and '.' are allowed")
+        raise ValueError(f"{str(name)[:60]!r} is not a node name: letters, digits, '_', '-' and '.' are allowed")
     return name
 
 
@@ -353,6 +356,13 @@ class Output(Node):
     def __init__(self, node: Node, index: int) -> None:
         self.index = index
         self._setup(None, (node,))
+
+    @property
+    def value(self) -> Any:
+        """This output's part of the value of the node."""
+        producer = self.parents[0]
+        values = None if producer is None else producer.value
+        return None if values is None else values[self.index]
 
     @property
     def name(self) -> str | None:
@@ -459,7 +469,7 @@ class Variable(Node):
 
     def accept(self, value: Any, copy: bool = True) -> Any:
         """``value`` as this Variable takes it; TypeError or ValueError that name it."""
-        if self._spec is None and type(value) in NUMBER_TYPES:
+        if type(value) in NUMBER_TYPES and (self._spec is None or self._spec.number):
             return value
         value = as_value(value, self, copy)
         return value if self._spec is None else _fitting(value, self._spec, self)
@@ -497,6 +507,8 @@ class Variable(Node):
 
 def shown(value: Any) -> Any:
     """A value that a graph keeps, for somebody else to look at: an array cannot be written through it."""
+    if type(value) is float:
+        return value
     for each in value if type(value) is tuple else (value,):
         if type(each) is np.ndarray:
             each.flags.writeable = False

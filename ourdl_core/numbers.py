@@ -16,11 +16,6 @@ Number = bool | int | float
 NUMBER_TYPES = frozenset((bool, int, float))
 
 
-def is_number(value: object) -> bool:
-    """Whether ``value`` is a plain Python number (NumPy scalars are arrays)."""
-    return type(value) in NUMBER_TYPES
-
-
 def through_arrays(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     """Run ``function`` on 0-d arrays instead of Python numbers and hand Python numbers back."""
     arrays = [np.asarray(a, np.float64) if type(a) in (int, float) else a for a in args]

@@ -28,8 +28,6 @@ class Op(Record):
     num_outputs: ClassVar[Any] = None
     # Equal nodes are computed once; an op that must be computed where it stands says False (Barrier).
     mergeable: ClassVar[bool] = True
-    # Its inputs stay different nodes even where an op only hands on another node (Gradient).
-    inputs_apart: ClassVar[bool] = False
     # The output may share memory with an input (a view); every other op returns memory of its own.
     view: ClassVar[bool] = False
     _slots: ClassVar[tuple[Slot, ...] | None] = None
@@ -82,7 +80,10 @@ class Op(Record):
         """The inputs, from the signature of ``compute`` (of ``body`` for a Composite)."""
         found = cls.__dict__.get("_slots")
         if found is None:
-            found = slots_of(cls._signature(), cls.__name__)
+            signature, word = cls._signature(), "body" if issubclass(cls, Composite) else "compute"
+            if signature is getattr(Composite if word == "body" else Op, word):
+                raise TypeError(f"{cls.__name__} defines no {word}(self, ...)")
+            found = slots_of(signature, cls.__name__)
             for slot in found:
                 if slot.name in taken_words(cls) or slot.name in cls.fields():
                     raise TypeError(f"{cls.__name__}: an input cannot be called '{slot.name}', which is already a word")
@@ -92,6 +93,10 @@ class Op(Record):
     @classmethod
     def _signature(cls) -> Any:
         return cls.compute
+
+    def kept_apart(self, parents: tuple[Node | None, ...]) -> tuple[Node | None, ...]:
+        """Those of ``parents`` that stay nodes of their own even where an op only hands another node on (Gradient)."""
+        return ()
 
     def functions(self) -> dict[str, Function]:
         """The attributes that are Functions."""
@@ -208,9 +213,9 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
         inputs = tuple(inputs[0])
     functions = op.functions()
     if functions:
-        closed = {name: function.closed() for name, function in functions.items()}
-        for name, function in functions.items():
-            inputs = (*inputs, *closed[name].inputs[len(function.inputs) :])
+        closed = {word: function.closed() for word, function in functions.items()}
+        for word, function in functions.items():
+            inputs = (*inputs, *closed[word].inputs[len(function.inputs) :])
         op = op.replace(**closed)
     parents, missing = _bind(op, slots, inputs, keywords)
     scope = context.trace.get()

@@ -7,9 +7,17 @@ from typing import Any
 from ourdl_core import context
 from ourdl_core.errors import OpError
 from ourdl_core.node import Node
+from ourdl_core.record import Record
 from ourdl_core.registry import Registry
 
-registry = Registry("ourdl.ops")
+
+def _check(value: object) -> None:
+    """TypeError for what an entry point offers as an op and is none."""
+    if not (isinstance(value, type) and issubclass(value, (Record, Node)) and hasattr(value, "slots")):
+        raise TypeError(f"it is no op: an op is a class derived from Elementwise, Composite or Op, found {value!r:.80}")
+
+
+registry = Registry("ourdl.ops", check=_check)
 
 
 class NoSuchOpError(OpError, AttributeError):
@@ -47,6 +55,12 @@ class NamedOp:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.op, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedOp) and self.op is other.op
+
+    def __hash__(self) -> int:
+        return hash(self.op)
 
     def __repr__(self) -> str:
         return f"<op {registry.id_of(self.op) or self.op.__name__}>"

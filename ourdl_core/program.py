@@ -61,11 +61,7 @@ class Program:
         self._updates = updates if callable(updates) else dict(updates or {})
         self._given_updates: dict[Variable, Node] = {} if callable(self._updates) else self._updates
         given = self._given_updates
-        places: list[Any] = [*self._inputs, *self._outputs, *given, *given.values()]
-        for node in places:
-            if not isinstance(node, Node):
-                hint = ": a gradient is None where the output does not use the node" if node is None else f" {node!r:.60}"
-                raise TypeError(f"a Program is made of nodes, found {type(node).__name__}{hint}")
+        _check_nodes([*self._inputs, *self._outputs, *given, *given.values()])
         self._check_places(given)
         adopt([*self._inputs, *self._outputs, *given, *given.values()])
         self.input_names = list(inputs) if isinstance(inputs, Mapping) else [str(node) for node in self._inputs]
@@ -86,7 +82,7 @@ class Program:
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def __call__(self, state: Mapping[str, Any], *inputs: Any, **named: Any) -> tuple[Any, State]:
+    def __call__(self, state: Mapping[str, Any], /, *inputs: Any, **named: Any) -> tuple[Any, State]:
         """Run once: the outputs, and the state after the run (``state`` itself is left as it is)."""
         values = self._bound(inputs, named)
         plan, leaves = self._leaves(values, state)
@@ -109,6 +105,7 @@ class Program:
             leaves = [*values, *map(state.get, plan.names)]
             if plan.kinds == tuple(map(type, leaves)):
                 return plan, leaves
+        state = {name: v if _is_value(v) else as_value(v, f"the state '{name}'") for name, v in state.items()}
         plan = self._last = self._plan(values, state)
         return plan, [*values, *(_stored(state, name) for name in plan.names)]
 
@@ -140,7 +137,8 @@ class Program:
     def _held(self) -> State | None:
         """The state, where it is no more than the values that Variables hold, so that no shape is needed to make it."""
         order = order_of([*self._outputs, *self._given_updates.values()])
-        variables = [v for v in order if isinstance(v, Variable) and v not in self._inputs]
+        inputs = set(self._inputs)
+        variables = [v for v in order if isinstance(v, Variable) and v not in inputs]
         if callable(self._updates) or any(v._value is None for v in variables):
             return None
         unique_names(variables)
@@ -156,10 +154,11 @@ class Program:
     def _bound(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         """The input values in order, each as its Variable takes it."""
         if named:
-            unknown = [name for name in named if name not in self.input_names]
-            if unknown:
-                raise TypeError(f"this Program has no input '{unknown[0]}'. Inputs: {', '.join(self.input_names)}")
-            if len(set(self.input_names)) != len(self.input_names):
+            known = set(self.input_names)
+            strange = [name for name in named if name not in known]
+            if strange:
+                raise TypeError(f"this Program has no input '{strange[0]}'. Inputs: {', '.join(self.input_names)}")
+            if len(known) != len(self.input_names):
                 raise TypeError("inputs of this Program have the same name: give their values by position")
             positional = [name for name in self.input_names if name not in named]
             if len(positional) == len(inputs):
@@ -193,7 +192,14 @@ class Program:
 
     def _updates_for(self, trained: list[Variable]) -> dict[Variable, Node]:
         """The updates as nodes; an optimizer builds them when it is known which parameters there are."""
-        return dict(self._updates(trained) if callable(self._updates) else self._updates)
+        if not callable(self._updates):
+            return self._updates
+        found = self._updates(trained)
+        if not isinstance(found, Mapping):
+            raise TypeError(f"updates must give a mapping from Variables to nodes, found {type(found).__name__}")
+        _check_nodes([*found, *found.values()])
+        self._check_places(found)
+        return dict(found)
 
     def _shaped(self, values: list[Any]) -> Any:
         if isinstance(self.outputs, Node):
@@ -303,7 +309,7 @@ class Plan:
             for variable, nodes in pass_.updates.items():
                 for node in self._second.lower(nodes):
                     if updated.setdefault(variable, node) is not node:
-                        raise ValueError(f"{variable.describe()} is updated twice in one run: give each op a state of its own")
+                        raise ValueError(f"{variable.describe()} is updated twice in a run: give each op its own state")
         for variable in updated:
             self._leaf(variable)
         return updated
@@ -392,6 +398,19 @@ def _without_value(variable: Variable) -> str:
     if variable.trainable:
         return f"{variable.describe()} is a parameter without a value: give it a value, or shape= and init="
     return f"{variable.describe()} is neither an input of this Program nor has it a value"
+
+
+def _check_nodes(places: Sequence[Any]) -> None:
+    for node in places:
+        if not isinstance(node, Node):
+            hint = ": a gradient is None where the output does not use the node" if node is None else f" {node!r:.60}"
+            raise TypeError(f"a Program is made of nodes, found {type(node).__name__}{hint}")
+        if node.op is not None and node.op.num_outputs is not None:
+            raise TypeError(f"{node.describe()} has {len(node.outputs)} outputs: choose, as {node}.outputs[0]")
+
+
+def _is_value(value: Any) -> bool:
+    return type(value) is np.ndarray or type(value) in NUMBER_TYPES or hasattr(value, "__array_namespace__")
 
 
 def _listed(outputs: Any) -> list[Node]:

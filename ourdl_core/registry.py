@@ -29,7 +29,8 @@ class Registry:
     """The objects that installed packages offer in one entry-point group, and those of local scopes.
 
     ``aliases`` is the group of second names (that of ``ourdl.ops`` is ``ourdl.aliases``), ``noun`` what messages call
-    one object (that of ``ourdl.optimizers`` is ``optimizer``). Given ``records``, no metadata is read.
+    one object (that of ``ourdl.optimizers`` is ``optimizer``).
+    ``check`` raises for an object that is none. Given ``records``, no metadata is read.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Registry:
         home: str = "ourdl",
         aliases: str | None = None,
         noun: str | None = None,
+        check: Callable[[object], None] | None = None,
     ) -> None:
         self.group = group
         self.home = normalise(home)
@@ -48,6 +50,7 @@ class Registry:
         self._environment = Environment(os.environ if environ is None else environ, self.home)
         self.scopes = Scopes(self.noun)
         self._aliases = aliases or _ALIAS_GROUPS.get(group)
+        self._check = check or (lambda value: None)
         self._records = None if records is None else tuple(records)
         self._identified: dict[int, tuple[object, Entry]] = {}
         self._state = _State()
@@ -83,10 +86,11 @@ class Registry:
             raise explain.broken(entry, state.failed[entry]) from state.failed[entry]
         try:
             value = _import(entry)
-        except Exception as error:
+            self._check(value)
+        except (Exception, SystemExit) as error:  # a module that exits is as broken as one that raises
             if "partially initialized module" not in str(error):  # a circular import mends itself
-                state.failed.setdefault(entry, error)
-            raise explain.broken(entry, error) from error
+                state.failed.setdefault(entry, _as_exception(error))
+            raise explain.broken(entry, _as_exception(error)) from error
         return self._publish(state, entry, value)
 
     def id_of(self, value: object) -> str | None:
@@ -217,6 +221,10 @@ def _target(entry: Entry) -> tuple[str, list[str]]:
     """Return the module and the attributes to walk from there: none where the module itself is offered (hooks)."""
     module, colon, attribute = entry.target.partition(":")
     return module, attribute.split(".") if colon else []
+
+
+def _as_exception(error: Exception | SystemExit) -> Exception:
+    return error if isinstance(error, Exception) else ImportError(f"it ended the process: SystemExit({error})")
 
 
 def _import(entry: Entry) -> Any:

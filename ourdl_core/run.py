@@ -12,7 +12,7 @@ from ourdl_core.gradient import pullback
 from ourdl_core.infer import placeholder
 from ourdl_core.keys import next_key
 from ourdl_core.layout import getter
-from ourdl_core.node import Node, Output, Variable, make_node, order_of
+from ourdl_core.node import Node, Output, Variable, make_node, order_of, shown
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.op import outputs_of
 from ourdl_core.program import Plan, Program, first_value, laying_out, signature_of
@@ -34,8 +34,8 @@ class Run:
         self.nodes = [node for node in order[:-1] if node.op is not None]
         self.selected = [node for node in order[:-1] if isinstance(node, Output)]
         self.variables = [node for node in order if isinstance(node, Variable)]
-        self._single = not any(isinstance(node, Output) for node in order)
-        self._random = False
+        self._single = not any(isinstance(n, Output) or (n.op is not None and n.op.num_outputs is not None) for n in order)
+        self._moves = False  # whether each forward is a step, which moves keys and states on
         self._numbers: Any = None  # the last key of a plan of Python numbers alone
         self.mode = "training"
         self.stamp = self.forwarded = -1
@@ -49,7 +49,7 @@ class Run:
 
     def forward(self, result: Node, mode: str) -> Any:
         """Make this the result of its ancestors; compute what is stale."""
-        if self._random or self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
+        if self._moves or self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
             self.mode = mode
             plan, kinds, leaves = self._plan(result)
             values = plan.run(leaves)
@@ -58,7 +58,7 @@ class Run:
             self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
-                self._random = bool(plan.keys)
+                self._moves = True
             self.stamp = self.forwarded = clock.now
         else:
             for node in self.nodes:
@@ -67,13 +67,19 @@ class Run:
             variable._result = self.ref
             variable._grad = None
         clock.last = result
-        return result._value
+        return shown(result._value)
 
-    def refresh(self, node: Node) -> None:
+    def refresh(self) -> None:
         """Compute the values anew if what they depend on has changed; which result they belong to stays as it is."""
         result = self.result()
-        if self.stamp != clock.now and result is not None and self._is_outdated(self.stamp, "_version"):
+        if self.stamp != clock.now and result is not None and any(
+            variable._version > self.stamp for variable in self._leaves[self.mode]
+        ):
             plan, _, leaves = self._plan(result)
+            used = {} if self.snapshot is None else dict(zip(self._leaves[self.mode], self.snapshot[2], strict=True))
+            for i, variable in enumerate(self._leaves[self.mode]):
+                if variable in used and not variable.trained and variable.made is not None:
+                    leaves[i] = used[variable]  # keys and states as they were: reading a value is no step
             self._hand_out(result, plan.run(leaves), claim=False)
             self.stamp = clock.now
 
@@ -82,9 +88,6 @@ class Run:
         plan, _, leaves = self._plan(result)
         self._hand_out(result, plan.run(leaves), claim=True)
         self.stamp = clock.now
-
-    def _is_outdated(self, stamp: int, word: str) -> bool:
-        return any(getattr(variable, word) > stamp for variable in self._leaves[self.mode])
 
     def _hand_out(self, result: Node, values: list[Any], claim: bool) -> None:
         """Give every node its value; ``claim`` the nodes for this result, else only those that are of it already."""
@@ -176,7 +179,8 @@ class Run:
         """Whether a value was set after the last ``forward``, or that was cleared."""
         if self.snapshot is None:
             return True
-        return clock.last_set > self.snapshot[0] and self._is_outdated(self.snapshot[0], "_set")
+        stamp, kinds = self.snapshot[:2]
+        return clock.last_set > stamp and any(variable._set > stamp for variable in self._leaves[kinds[0]])
 
     def gradient(self, node: Node) -> Any:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
@@ -197,7 +201,7 @@ class Run:
         if found is None:
             found = self._backward[wrt, kinds] = self._make_backward(wrt)
         nodes, plan, pick = found
-        return dict(zip(nodes, plan.run([*values[: plan.inputs], *pick(leaves)]), strict=True))
+        return dict(zip(nodes, map(shown, plan.run([*values[: plan.inputs], *pick(leaves)])), strict=True))
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
         result = self.result()

@@ -12,16 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.attributes import REQUIRED
 from ourdl_core.errors import GraphError, OpError, did_you_mean
-from ourdl_core.function import Function
+from ourdl_core.function import Function, all_made
 from ourdl_core.graph import Graph
 from ourdl_core.initializers import Initializer, initializer
 from ourdl_core.initializers import registry as initializers
+from ourdl_core.naming import free_name
 from ourdl_core.node import Constant, Node, Output, Variable, order_of
 from ourdl_core.op import Op
 from ourdl_core.ops import registry
 from ourdl_core.record import Record
+from ourdl_core.slots import Key, State
 
 FORMAT = 1
 SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
@@ -35,6 +38,8 @@ def graph_to_dict(graph: Graph) -> dict[str, Any]:
     writer = _Writer()
     order = order_of([*graph.nodes, *graph.outputs.values()])
     inside = _inside_functions(order)
+    writer.taken = {str(node.name): 1 for node in order if node.name is not None}
+    writer.owned = {made for node in order if node not in inside and node._made for made in all_made(node._made)}
     for node in sorted(order, key=lambda node: node._serial):
         if node not in inside:
             writer.add(node)
@@ -64,13 +69,16 @@ class _Writer:
         self.functions: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
         self.names: dict[Node, str] = {}
+        self.taken: dict[str, int] = {}  # all names of the tree
+        self.owned: set[Node] = set()  # what nodes of the tree make, which is not written
 
     def add(self, node: Node) -> None:
         if isinstance(node, (Output, Constant)):
             return
         if isinstance(node, Variable):
-            if node.made is None or node._rule is None:
-                (self.parameters if node.trained else self.inputs)[self.name(node)] = _variable(node)
+            if node.made is None or node._rule is None or node not in self.owned:
+                given = node.trained or node.made is not None
+                (self.parameters if given else self.inputs)[self.name(node)] = _variable(node)
         else:
             self.nodes[self.name(node)] = self.node(node)
 
@@ -118,7 +126,7 @@ class _Writer:
                 gap = True
                 if slot.kind == "made":
                     named[slot.name] = False
-            elif made.get(slot.name) is parent:
+            elif made.get(slot.name) is parent and parent not in self.names:
                 gap = True
             elif gap:
                 named[slot.name] = self._reference(parent)
@@ -131,8 +139,11 @@ class _Writer:
             return self.name(node)
         if node.spec.number:
             return node.value
-        name = f"constant_{len(self.constants) + 1}"
-        self.constants[name] = {"value": np.asarray(node.value).tolist(), "dtype": node.spec.dtype.name}
+        name = free_name("constant", self.taken)
+        value = np.asarray(node.value)
+        self.constants[name] = {"value": value.tolist(), "dtype": value.dtype.name}
+        if 0 in value.shape:
+            self.constants[name]["shape"] = list(value.shape)
         return name
 
     def _attribute(self, value: Any) -> Any:
@@ -148,13 +159,13 @@ class _Writer:
         name = f"function_{len(self.functions) + 1}"
         self.functions[name] = {}
         inner = _Writer()
-        inner.functions, inner.constants = self.functions, self.constants
-        for position, node in enumerate(function.inputs, start=1):
-            inner.names[node] = f"input_{position}"
-            inner.inputs[f"input_{position}"] = _declaration(node)
+        inner.functions, inner.constants, inner.taken = self.functions, self.constants, self.taken
+        for node in function.inputs:
+            inner.names[node] = free_name("input", self.taken)
+            inner.inputs[inner.names[node]] = _declaration(node)
         for node in function.nodes():
             if node.op is not None:
-                inner.names[node] = f"node_{len(inner.nodes) + 1}"
+                inner.names[node] = free_name("node", self.taken)
                 inner.nodes[inner.names[node]] = inner.node(node)
         outputs = [inner._reference(node) for node in function.outputs]
         self.functions[name] = {"inputs": inner.inputs, "nodes": inner.nodes, "outputs": outputs}
@@ -176,16 +187,30 @@ def _declaration(node: Node) -> dict[str, Any]:
     spec = node._spec if isinstance(node, Variable) else None
     if spec is None or spec.number:
         return {}
-    return {"shape": [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)], "dtype": spec.dtype.name}
+    return {"shape": _sizes(spec), "dtype": spec.dtype.name}
 
 
 def _variable(node: Variable) -> dict[str, Any]:
     row = _declaration(node)
+    value = node._value
+    if node.made is not None and node._rule is not None:  # made by an op inside a Function
+        spec = node.spec
+        row.update(shape=_sizes(spec), dtype=spec.dtype.name)
+    if node.made is not None and node.made.kind != "parameter":
+        row["kind"] = node.made.kind
     if node.made is not None and node.made.init is not None:
-        row["init"] = _plugin(initializer(node.made.init))
-    elif node.trained and node._value is not None:
-        row["value"] = node._value if type(node._value) in (int, float) else np.asarray(node._value).tolist()
+        op = None if node._rule is None else node._rule[1]
+        row["init"] = _plugin(initializer(node.made.init_of(op)))
+    if node.trained and value is not None:
+        number = type(value) in (int, float)
+        row["value"] = value if number else np.asarray(value).tolist()
+        if not number and "dtype" not in row:
+            row.update(shape=list(np.shape(value)), dtype=spec_of(value).dtype.name)
     return row
+
+
+def _sizes(spec: Spec) -> list[Any]:
+    return [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)]
 
 
 class _UnbuiltError(Exception):
@@ -216,6 +241,7 @@ class _Reader:
             self._check_parents(tree)
             self._stop_if_wrong()
         graph = Graph()
+        self._constants(tree.get("constants", {}))
         for name, row in tree.get("functions", {}).items():
             function = self._function(f"functions.{name}", row) if isinstance(row, Mapping) else None
             if function is not None:
@@ -244,7 +270,7 @@ class _Reader:
     def _check_sections(self, tree: Any) -> None:
         if not isinstance(tree, Mapping):
             raise GraphError([("", f"a graph is a table of sections, found {type(tree).__name__}")])
-        if tree.get("ourdl") != FORMAT:
+        if type(tree.get("ourdl")) is not int or tree["ourdl"] != FORMAT:
             found = f"found {tree['ourdl']!r}" if "ourdl" in tree else "it is missing"
             self._problem("ourdl", f"the version of the format must be {FORMAT} (write: ourdl = {FORMAT}); {found}")
         for key, value in tree.items():
@@ -256,7 +282,18 @@ class _Reader:
         for key in ("nodes", "outputs"):
             if not tree.get(key):
                 self._problem(key, "a graph needs at least one entry here")
+        self._check_names({key: tree[key] for key in SECTIONS if isinstance(tree.get(key), Mapping)})
         self._stop_if_wrong()
+
+    def _check_names(self, sections: Mapping[str, Mapping[Any, Any]]) -> None:
+        """Names are text, and a name stands for one thing."""
+        found: dict[str, str] = {}
+        for section, rows in sections.items():
+            for name in rows:
+                if not isinstance(name, str):
+                    self._problem(f"{section}.{name}", f"a name is text, found {type(name).__name__} {name!r:.60}")
+                elif section not in ("outputs", "functions") and found.setdefault(name, section) != section:
+                    self._problem(f"{section}.{name}", f"the name is taken: it stands in '{found[name]}' too")
 
     def _resolve_all(self, tree: Mapping[str, Any]) -> None:
         places = [("nodes", tree.get("nodes", {}))]
@@ -301,14 +338,16 @@ class _Reader:
                 self._take(name, variable)
                 if variable is not None and section == "inputs":
                     graph.inputs[name] = variable
-        for name, row in tree.get("constants", {}).items():
+    def _constants(self, rows: Mapping[str, Any]) -> None:
+        for name, row in rows.items():
             try:
-                self.names[name] = Constant(np.array(row["value"], dtype=row["dtype"]))
+                value = np.array(row["value"], dtype=row["dtype"])
+                self.names[name] = Constant(value.reshape(row.get("shape", value.shape)))
             except (TypeError, ValueError, KeyError) as error:
                 self._problem(f"constants.{name}", f"a constant is {{ value = [...], dtype = ... }}: {error}")
 
     def _variable(self, path: str, name: str | None, row: Any, trainable: bool) -> Variable | None:
-        known = ("shape", "dtype", "init", "value") if trainable else ("shape", "dtype")
+        known = ("shape", "dtype", "init", "value", "kind") if trainable else ("shape", "dtype")
         if not isinstance(row, Mapping):
             self._problem(path, f"must be a table, as {{ shape = [\"batch\", 4] }}; found {type(row).__name__}")
             return None
@@ -323,13 +362,18 @@ class _Reader:
                 shape = [None if isinstance(size, str) else size for size in _list(shape)]
             elif "dtype" in row or "init" in row:
                 shape = []
+            kind, init = row.get("kind", "parameter"), None if "init" not in row else initializer(row["init"])
+            if kind not in ("parameter", "state", "key"):
+                raise ValueError(f"kind must be 'parameter', 'state' or 'key', found {kind!r:.60}")
+            made = {"state": State(tuple(shape or ()), init, row.get("dtype")), "key": Key()}.get(kind)
             return Variable(
                 row.get("value"),
                 shape=shape,
                 dtype=row.get("dtype"),
-                init=None if "init" not in row else initializer(row["init"]),
-                trainable=trainable,
+                init=init if made is None else None,
+                trainable=trainable and made is None,
                 name=name,
+                made=made,
             )
         except (TypeError, ValueError, LookupError) as error:
             self._problem(path, str(error))
@@ -378,6 +422,10 @@ class _Reader:
         before = len(self.problems)
         listed = row.get("in", [])
         slots = {slot.name for slot in op_class.slots()}
+        for key in row:
+            if not isinstance(key, str) or key in ("name", "parents", "parent1", "parent2", "train"):
+                self._problem(f"{path}.{key}", f"unknown key. A node has op, in, and the attributes of {op_class.__name__}")
+                return None
         keywords: dict[str, Any] = {}
         try:
             inputs = [self._reference(f"{path}.in", each) for each in (listed if isinstance(listed, list) else [listed])]
@@ -450,10 +498,13 @@ class _Reader:
     def _function(self, path: str, row: Mapping[str, Any]) -> Function | None:
         inner = _Reader()
         inner.functions, inner.sound, inner.problems = self.functions, self.sound, self.problems
+        inner.names = dict(self.names)  # the constants
         before = len(self.problems)
+        inputs: list[Node] = []
         for name, each in _table(row, "inputs").items():
-            inner._take(name, inner._variable(f"{path}.inputs.{name}", None, each, False))
-        inputs = list(inner.names.values())
+            variable = inner._variable(f"{path}.inputs.{name}", None, each, False)
+            inner._take(name, variable)
+            inputs += [] if variable is None else [variable]
         inner._nodes(f"{path}.nodes", _table(row, "nodes"), named=False)
         outputs = row.get("outputs")
         if not isinstance(outputs, list) or not outputs:

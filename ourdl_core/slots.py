@@ -46,8 +46,18 @@ class Made:
         """The shape for inputs of these specs; sizes that are not known yet are ``None``."""
         if not callable(self.shape):
             return tuple(self.shape)
-        wanted = list(inspect.signature(self.shape).parameters)[1:]
-        return tuple(self.shape(record, *(specs.get(name) for name in wanted)))
+        owner = type(record).__name__
+        words = list(inspect.signature(self.shape).parameters)
+        if words[:1] != ["self"]:
+            raise TypeError(f"{owner}: a shape is a function of self and inputs, as lambda self, x: x.shape[-1:]")
+        try:
+            found = tuple(self.shape(record, *(specs.get(name) for name in words[1:])))
+        except Exception as error:
+            shown = ", ".join(f"{name}: {specs.get(name)}" for name in words[1:])
+            raise ValueError(f"{owner}: the shape of what it makes cannot be told from {shown}: {error}") from error
+        if not all(size is None or (isinstance(size, (int, np.integer)) and size >= 0) for size in found):
+            raise ValueError(f"{owner}: the shape of what it makes must be of whole numbers, found {found}")
+        return found
 
     def dtype_of(self, specs: dict[str, Any]) -> np.dtype[Any]:
         """The stated dtype, else the common one of the floating array inputs, else float32."""

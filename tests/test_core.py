@@ -618,3 +618,214 @@ def test_gradients_alone_name_and_find_parameters():
 def test_a_class_that_is_no_op():
     with pytest.raises(TypeError, match="Node computes nothing"):
         Node()
+
+
+# ---- found by the second review -------------------------------------------------
+
+
+def test_what_forward_and_get_grad_return_cannot_be_written():
+    a, b = (Variable(np.ones(2), trainable=True) for _ in "ab")
+    y = a + b
+    for array in (y.forward(), a.get_grad(), b.get_grad()):
+        with pytest.raises(ValueError, match="read-only"):
+            array *= 0.1
+
+
+def test_two_scans_keep_their_names_and_what_their_bodies_make_is_saved():
+    with Graph() as graph:
+        x = Variable(shape=(None, 3), dtype="float64", name="x")
+
+        def scan(name):
+            c, e = (Variable(shape=(3,), dtype="float64") for _ in "ce")
+            new = c * np.array([1.0, 1.0, 2.0]) + ops.Dropout(ops.Dense(e, units=3), rate=0.3)
+            return ops.Scan(np.zeros(3), x, body=Function([c, e], [new]), name=name).outputs[0]
+
+        graph.outputs["y"] = scan("first") + scan("second")
+    assert {"first", "second"} <= {node.name for node in graph.nodes}
+    tree = graph.to_dict()
+    again = Graph.from_dict(tree)
+    assert again.to_dict() == tree
+    programs = [Program([g["x"]], g.outputs, mode="training") for g in (graph, again)]
+    states = [program.init(seed=1) for program in programs]
+    assert states[0].keys() == states[1].keys()
+    results = [p(s, np.ones((4, 3)))[0]["y"] for p, s in zip(programs, states, strict=True)]
+    np.testing.assert_array_equal(*results)
+
+
+def test_generated_names_do_not_clash_with_a_persons():
+    with Graph() as graph:
+        x = Variable(shape=(3,), dtype="float64", name="constant_1")
+        graph.outputs["y"] = x + np.array([1.0, 2.0, 3.0]) + np.zeros((0, 3)).sum(axis=0)
+    again = Graph.from_dict(graph.to_dict())
+    assert Program([again["constant_1"]], again.outputs)({}, np.zeros(3))[0]["y"].tolist() == [1.0, 2.0, 3.0]
+    with Graph():
+        ops.Neg(Variable(name="x"), name="d.weight")
+        with pytest.raises(ValueError, match=r"the name 'd\.weight' stands for what the node 'd' makes"):
+            ops.Dense(Variable(name="z"), units=3, name="d")
+
+
+def test_saving_keeps_dtypes_and_empty_shapes():
+    with Graph() as graph:
+        w = Variable(np.ones(2, np.float32), trainable=True, name="w")
+        graph.outputs["y"] = ops.Concat(w * 2.0, np.zeros((0,), np.float32), axis=0)
+        graph.outputs["z"] = ops.Sum(ops.Sum(w) * np.zeros((0, 3), np.float32), axis=0)
+    again = Graph.from_dict(graph.to_dict())
+    assert again["w"].value.dtype == np.float32
+    program = Program([], again.outputs)
+    assert program(program.init())[0]["z"].shape == (3,)
+
+
+def test_reading_a_value_is_no_step():
+    x, w = Variable(np.ones(64)), Variable(1.0, trainable=True)
+    drop = ops.Dropout(x)
+    total = ops.Sum(drop * w)
+    total.forward()
+    before = drop.value.copy()
+    w.update(0.1)
+    np.testing.assert_array_equal(drop.value, before)
+    norm = ops.BatchNormalization(Variable(np.arange(8.0).reshape(4, 2)))
+    means = [(norm.forward(), norm.mean.value.copy())[1] for _ in range(2)]
+    assert not np.array_equal(*means)  # but every forward is one
+
+
+def test_all_outputs_of_a_node_that_is_the_result():
+    split = ops.Split(Variable(np.arange(4.0)))
+    assert [part.tolist() for part in split.forward()] == [[0.0, 1.0], [2.0, 3.0]]
+    assert split.outputs[1].value.tolist() == [2.0, 3.0]
+
+
+def test_one_state_updated_by_two_ops_is_an_error_also_through_the_gradient():
+    x = Variable(shape=(None, 3), dtype="float64", name="x")
+    first = ops.BatchNormalization(x)
+    second = ops.BatchNormalization(x * 2.0 + 1.0, mean=first.mean, variance=first.variance)
+    loss = ops.Sum(first * first * first + second)
+    for output in (loss, grad(loss, x)):
+        with pytest.raises(ValueError, match="is updated twice in a run: give each op its own state"):
+            Program([x], output, mode="training").init()
+
+
+@pytest.mark.parametrize("wrt", ["inner then outer", "outer then inner"])
+def test_mixed_second_derivatives_with_respect_to_inner_nodes(wrt):
+    x, y = vector(name="x"), vector(name="y")
+    inner = x * x
+    outer = inner * y
+    first, second = (inner, outer) if wrt == "inner then outer" else (outer, inner)
+    value = grad(ops.Sum(grad(ops.Sum(ops.Sin(outer)), first)), second)
+    at = np.array([0.3, 0.5]), np.array([0.7, -0.2])
+    sin, cos = np.sin(at[0] ** 2 * at[1]), np.cos(at[0] ** 2 * at[1])
+    expected = -sin * at[1]
+    np.testing.assert_allclose(Program([x, y], value)({}, *at)[0], expected, err_msg=str(cos))
+
+
+def test_a_hundred_unrolled_gradient_steps():
+    w = vector(name="w")
+    h = w
+    for _ in range(100):
+        h = h - 0.1 * grad(ops.Sum(ops.Square(h)), h)
+    np.testing.assert_allclose(Program([w], h)({}, np.ones(2))[0], np.full(2, 0.8**100))
+
+
+def test_a_function_of_a_gradient():
+    h = vector()
+    square = Function([h], [grad(ops.Sum(h * h * h), h)])
+    assert square.captured == ()
+    np.testing.assert_allclose(square(np.full(2, 5.0))[0], [75.0, 75.0])
+    s = Variable(np.ones(2))
+    inner = s * s
+    total = ops.Sum(grad(ops.Sum(inner**3.0), inner))
+    total.forward()
+    np.testing.assert_allclose(inner.get_grad(), [6.0, 6.0])
+
+
+@pytest.mark.parametrize("updates", [lambda ps: None, dict.fromkeys, lambda ps: {p * 2.0: p for p in ps}])
+def test_updates_by_a_function_are_checked_as_others_are(updates):
+    w = Variable(np.zeros(2), trainable=True, name="w")
+    with pytest.raises(TypeError, match=r"Program is made of nodes|updates must give a mapping|only a Variable"):
+        Program([], [w], updates).init()
+
+
+def test_a_state_may_be_given_as_lists():
+    x, a = vector(name="x"), Variable(np.ones(2), name="a")
+    assert Program([x], a * x)({"a": [1.0, 2.0]}, np.ones(2))[0].tolist() == [1.0, 2.0]
+
+
+class TwoOutputs(Composite):
+    num_outputs = 2
+
+    def body(self, x):
+        return ops.Min(x), ops.Max(x)
+
+
+class OneTooMany(Composite):
+    num_outputs = 2
+
+    def body(self, x):
+        return x, x, x
+
+
+class NothingWritten(Composite):
+    pass
+
+
+class WrongInfer(Op):
+    def compute(self, x):
+        return x
+
+    def infer(self, x):
+        return x, x
+
+
+class ShapeWithoutSelf(Composite):
+    def body(self, x, w=Parameter(shape=lambda x: x.shape)):
+        return x * w
+
+
+class NegativeShape(Composite):
+    def body(self, x, w=Parameter(shape=lambda self, x: (-3,))):
+        return x * w
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: OneTooMany(x).outputs[0], "OneTooMany.body returned a tuple of 3, but num_outputs is 2"),
+        (lambda x: TwoOutputs(x), "has 2 outputs: choose, as TwoOutputs"),
+        (lambda x: NothingWritten(x), r"NothingWritten defines no body\(self, ...\)"),
+        (lambda x: Op(x), r"Op defines no compute\(self, ...\)"),
+        (lambda x: grad(ops.Sum(WrongInfer(x)), x), "WrongInfer.infer returned .*, expected a Spec"),
+        (lambda x: ShapeWithoutSelf(x), "ShapeWithoutSelf: a shape is a function of self and inputs"),
+        (lambda x: NegativeShape(x), "NegativeShape: the shape of what it makes must be of whole numbers, found"),
+    ],
+)
+def test_more_mistakes_of_authors(make, message):
+    x = vector()
+    with pytest.raises((TypeError, ValueError), match=message):
+        Program([x], make(x)).init()
+
+
+def test_a_composite_of_two_outputs():
+    x = vector(3, name="x")
+    low, high = TwoOutputs(x).outputs
+    outputs, _ = Program([x], [low, high, grad(high - low, x)])({}, np.array([3.0, 1.0, 2.0]))
+    assert [each.tolist() for each in outputs] == [1.0, 3.0, [1.0, -1.0, 0.0]]
+
+
+def test_backward_comes_after_forward():
+    x, w, label = Variable(), Variable(1.0, trainable=True), Variable()
+    loss = ops.ValueLoss(label, x * w)
+    graph = Graph()
+    graph.set_nodes(nodes_in=[x], nodes_out=[loss], node_loss=loss, node_label=label)
+    with pytest.raises(RuntimeError, match=r"call forward\(x, label\) first"):
+        graph.backward()
+
+
+def test_local_gradients_of_numbers_are_numbers():
+    z = Variable(3.0)
+    node = z * z
+    node.forward()
+    assert type(node.get_parent_grad(z)) is float
+
+
+def test_an_op_by_name_is_itself():
+    assert ops.Relu == ops.Relu
+    assert ops["Relu"] != ops.Abs

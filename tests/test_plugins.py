@@ -98,3 +98,25 @@ def test_a_local_op_has_no_kernel():
 
     with registry.scope(Mine=Mine):
         assert Kernels().find(ops.Mine(), np)(4.0) == 4.0
+
+
+def test_a_kernel_of_a_bad_name_is_ignored_with_a_warning(offered):
+    kernels = offered(["garbage = fast_kernels:sin", "numpy.ourdl::Sin = fast_kernels:sin"], sin=lambda op, x: "fast")
+    with pytest.warns(OpWarning, match=r"garbage = fast_kernels:sin in the group ourdl.kernels of fast-ops is ignored"):
+        assert kernels.find(ops.Sin(), np)(1.0) == "fast"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(3, "it is no op: .* found 3"), ("exit", r"it ended the process: SystemExit\(0\)")]
+)
+def test_an_entry_point_that_is_no_op_is_broken_and_nothing_else_is(monkeypatch, tmp_path, value, message):
+    source = "import sys; sys.exit(0)" if value == "exit" else f"Thing = {value}"
+    (tmp_path / "odd_module.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    from ourdl_core.ops import _check
+    from ourdl_core.registry import Entry, Registry
+
+    entry = Entry("odd", "Thing", 1, "odd", "1.0", "odd_module:Thing")
+    with pytest.raises(LookupError, match=f"odd::Thing-v1 could not be loaded: .*{message}"):
+        Registry("ourdl.ops", records=[entry], check=_check).get("Thing")
+    sys.modules.pop("odd_module", None)
