@@ -94,14 +94,14 @@ class Graph:
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as plain data: the tree of a model file. ``from_dict`` reads it back to an equal graph."""
-        from ourdl_core.serial import graph_to_dict
+        from ourdl_core.writing import graph_to_dict
 
         return graph_to_dict(self)
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Graph:
         """The graph that a tree of plain data describes; ``GraphError`` with all its mistakes if there are any."""
-        from ourdl_core.serial import graph_from_dict
+        from ourdl_core.reading import graph_from_dict
 
         return graph_from_dict(tree)
 

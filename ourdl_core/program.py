@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ourdl_core.arrays import Spec, as_value, library_of, spec_of
-from ourdl_core.execute import executable
-from ourdl_core.infer import UndeclaredError, placeholder, spec_of_made, unknown
-from ourdl_core.initializers import initializer
-from ourdl_core.keys import generator, make_key, next_key
-from ourdl_core.layout import Builder, Layout
-from ourdl_core.lower import MODES, Lowering
+from ourdl_core.infer import UndeclaredError
+from ourdl_core.keys import next_key
+from ourdl_core.lower import MODES
 from ourdl_core.naming import adopt, unique_names
 from ourdl_core.node import Node, Variable, like, order_of
 from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_core.plan import Plan, first_value, laying_out, signature_of
 
 State = dict[str, Any]
 Updates = Mapping[Variable, Node] | Callable[[list[Variable]], Mapping[Variable, Node]]
 
 # Layouts of one Program that are kept for states of different dtypes.
 MOST_PLANS = 8
-
-# Laying out runs the bodies of ops, which note what they make: one at a time. Running needs no lock.
-laying_out = threading.RLock()
 
 
 class Program:
@@ -223,183 +216,6 @@ class Program:
             return Plan(self, [_declared(node) for node in self._inputs], state or {}, np)
 
 
-class Plan:
-    """One layout of a Program: which Variables it has as state, which it updates, and how it runs.
-
-    ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states;
-    ``held`` says what Variables hold, where that is not found in ``state``. ``through``: inner nodes among the inputs have
-    their values given, and gradients still pass through them.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        specs: Sequence[Spec],
-        state: Mapping[str, Any],
-        library: Any,
-        exact: bool = False,
-        final: bool = True,
-        held: Mapping[Variable, Spec] | None = None,
-        through: bool = False,
-    ) -> None:
-        self._held = held or {}
-        self._leaves: dict[Variable, Variable] = {}
-        self._state = state
-        self._exact = exact
-        self._through: dict[Node, Node] = {}
-        self._placed: set[Node] = set()
-        self._first = Lowering(self._leaf, program.mode)
-        self._second = Lowering(lambda v: v if v in self._placed else self._leaf(v), program.mode, first=self._first)
-        inputs = [self._input(node, spec, through) for node, spec in zip(program._inputs, specs, strict=True)]
-        outputs = self._lower(program._outputs)
-        updated = self._lower_updates(program) if final else {}
-        self._leaves = self._used([*outputs, *updated.values()], updated)
-        self.variables = list(self._leaves)
-        self.names = [str(variable.name) for variable in self.variables]
-        self.updated = list(updated)
-        self.updated_names = [str(variable.name) for variable in updated]
-        self.keys = [str(variable.name) for variable in self.variables if variable.is_key]
-        self.specs = {variable: leaf.spec for variable, leaf in self._leaves.items()}
-        self.rules = {v: self._rule(v) for v in self.variables}
-        self.inputs = len(inputs)
-        self.library = library
-        self.leaves = [*inputs, *self._leaves.values()]
-        self.roots = [*outputs, *updated.values()]
-        self.layout: Layout = Builder(self.leaves, self.roots, library).build()
-        self.signature = self.state_signature(state)
-        # The types of the leaves, where they are Python numbers alone: quick to compare.
-        self.kinds = tuple(type(leaf.spec.dtype.type(0).item()) for leaf in self.leaves) if self.layout.scalar else None
-        # From the values of the leaves to the outputs, then the new values of what is updated.
-        self.run = executable(self.layout, library)
-        for leaf in self._leaves.values():
-            leaf._rule = None  # it refers to this plan
-        del self._first, self._second, self._state, self._held, self._through, self._placed
-
-    def _used(self, roots: list[Node], updated: Mapping[Variable, Node]) -> dict[Variable, Variable]:
-        """The Variables that something depends on: what only another mode would use is no part of the state."""
-        used = set(order_of(roots))
-        return {v: leaf for v, leaf in self._leaves.items() if leaf in used or v in updated}
-
-    def _input(self, node: Node, spec: Spec, through: bool) -> Node:
-        leaf = placeholder(spec)
-        leaf._label, leaf._where = node._label, node._where
-        self._placed.add(leaf)
-        if through and not isinstance(node, Variable):
-            self._through[node] = leaf
-        else:
-            self._first.give(node, leaf)
-        return leaf
-
-    def _lower(self, nodes: Iterable[Node]) -> list[Node]:
-        """The primitive form of ``nodes``: both passes."""
-        whole = self._first.lower(nodes)
-        for node, leaf in self._through.items():
-            image = self._first.lowered.get(node)
-            if isinstance(image, Node):
-                self._second.lowered.setdefault(image, leaf)
-                self._second.lowered.setdefault(leaf, leaf)
-        return self._second.lower(whole)
-
-    def _lower_updates(self, program: Program) -> dict[Variable, Node]:
-        """The new values of Variables: those that the Program was given, and those of the states of its ops."""
-        wanted = program._updates_for([variable for variable in self._leaves if variable.trained])
-        lowered = self._lower(wanted.values())
-        updated = {variable: self._fitting(variable, node) for variable, node in zip(wanted, lowered, strict=True)}
-        for pass_ in (self._first, self._second):
-            for variable, nodes in pass_.updates.items():
-                for node in self._second.lower(nodes):
-                    if updated.setdefault(variable, node) is not node:
-                        raise ValueError(f"{variable.describe()} is updated twice in a run: give each op its own state")
-        for variable in updated:
-            self._leaf(variable)
-        return updated
-
-    def _fitting(self, variable: Variable, node: Node) -> Node:
-        """The new value of a Variable, of its dtype; ValueError where it cannot have its shape."""
-        spec, found = self._leaf(variable).spec, node.spec
-        if len(found.shape) != len(spec.shape) or not _may_be(found.shape, spec.shape):
-            raise ValueError(f"{variable.describe()} is {spec}, and its update is {found}: an update keeps the shape")
-        if spec.number or found.number or found.dtype == spec.dtype:
-            return node
-        from ourdl_core.ops import home
-
-        return self._second.lower([home("Cast")(node, to=spec.dtype.name)])[0]
-
-    def _leaf(self, variable: Variable) -> Node:
-        leaf = self._leaves.get(variable)
-        if leaf is None:
-            leaf = self._leaves[variable] = unknown(partial(self._spec, variable))
-            self._placed.add(leaf)
-            leaf._label, leaf._where = variable._label, variable._where
-        return leaf
-
-    def _rule(self, variable: Variable) -> Any:
-        return self._first.rules.get(variable, variable._rule)
-
-    def _spec(self, variable: Variable) -> Spec:
-        """What the state holds for it; else what it holds, declares, or is made with."""
-        if variable in self._held:
-            return self._held[variable]
-        name = variable.name
-        if name is not None and name in self._state:
-            return self._found(self._state[name])
-        if variable._value is not None:
-            return self._found(variable._value)
-        rule = self._rule(variable)
-        if rule is not None:
-            beside = {} if rule[0].fixed else rule[2]
-            return spec_of_made(rule, {slot: self._spec_beside(node) for slot, node in beside.items()})
-        if variable._spec is not None and (variable.made is not None or variable.trainable):
-            return variable._spec  # type: ignore[no-any-return]
-        raise ValueError(_without_value(variable))
-
-    def _spec_beside(self, node: Node) -> Spec:
-        """The spec of an input of the op that makes a Variable; it need not be part of this Program."""
-        if node not in self._first.lowered:
-            try:
-                return node.spec
-            except UndeclaredError:
-                return self._first.lower([node])[0].spec
-        return self._first.lowered[node].spec  # type: ignore[no-any-return]
-
-    def _found(self, value: Any) -> Spec:
-        return spec_of(value) if self._exact else spec_of(value).unsized()
-
-    def state_signature(self, state: Mapping[str, Any]) -> Any:
-        """Rank and dtype of what ``state`` holds for the Variables of this layout."""
-        return tuple(signature_of(state[name]) for name in self.names if name in state)
-
-
-def first_value(variable: Variable, plan: Plan, seed: int) -> Any:
-    """The value that a Variable begins with: its own, or one drawn from (seed, name) by its initializer."""
-    name = str(variable.name)
-    if variable._value is not None:
-        return variable._value
-    if variable.is_key:
-        return make_key(seed, name)
-    if variable.made is None:
-        raise ValueError(_without_value(variable))
-    spec = plan.specs[variable]
-    if None in spec.shape:
-        raise ValueError(
-            f"the shape of {variable.describe()} is {spec}: its sizes follow from the inputs. Declare their shapes, "
-            "or give example inputs: program.init(x, seed=0)"
-        )
-    rule = plan.rules[variable]
-    draw = initializer(variable.made.init_of(None if rule is None else rule[1]))
-    value = np.asarray(draw(generator(seed, name), spec.shape), spec.dtype)  # type: ignore[arg-type]
-    if value.shape != spec.shape:
-        raise ValueError(f"{draw!r} drew shape {list(value.shape)} for {variable.describe()}, which is {spec}")
-    value.flags.writeable = False
-    return value
-
-
-def _without_value(variable: Variable) -> str:
-    if variable.trainable:
-        return f"{variable.describe()} is a parameter without a value: give it a value, or shape= and init="
-    return f"{variable.describe()} is neither an input of this Program nor has it a value"
-
-
 def _check_nodes(places: Sequence[Any]) -> None:
     for node in places:
         if not isinstance(node, Node):
@@ -432,16 +248,6 @@ def _accepted(node: Node, value: Any) -> Any:
     return node.accept(value, copy=False) if isinstance(node, Variable) else as_value(value, f"input {node}", copy=False)
 
 
-def _may_be(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    return all(a == b or None in (a, b) for a, b in zip(found, wanted, strict=True))
-
-
-def signature_of(value: Any) -> Any:
-    """What a layout depends on: the kind of a Python number, or dtype and rank of an array."""
-    kind = type(value)
-    return kind if kind in NUMBER_TYPES else (value.dtype, value.ndim)
-
-
 def _declared(node: Node) -> Spec:
     if isinstance(node, Variable) and node._spec is None and node._value is not None:
         return spec_of(node._value).unsized()
@@ -459,4 +265,3 @@ def _announce(program: Program) -> None:
     from ourdl_core.hooks import hooks
 
     hooks.call("ourdl_program_made", program=program)
-

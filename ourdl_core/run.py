@@ -15,7 +15,8 @@ from ourdl_core.layout import getter
 from ourdl_core.node import Node, Output, Variable, make_node, order_of, shown
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.op import outputs_of
-from ourdl_core.program import Plan, Program, first_value, laying_out, signature_of
+from ourdl_core.plan import Plan, first_value, laying_out, signature_of
+from ourdl_core.program import Program
 
 
 class Run:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ourdl_core import Graph, GraphError, OpError
 from ourdl_core.errors import did_you_mean
+from ourdl_core.reading import SECTIONS as GRAPH_SECTIONS
 from ourdl_core.registry import Registry
-from ourdl_core.serial import SECTIONS as GRAPH_SECTIONS
 from ourdl_files.formats import read_tree
 from ourdl_files.problems import ModelFileError
 
