@@ -2,6 +2,6 @@
 
 import sys
 
-from ourdl_cli.main import main
+from ourdl_cli.start import main
 
 sys.exit(main())

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ourdl_cli.layout import say, visible
 from ourdl_core.errors import did_you_mean
 from ourdl_core.hooks import hooks
 
 # What is wrong with a request, a file or a name; any other exception is a fault of OurDL or of a plugin.
-MISTAKES = (ValueError, TypeError, LookupError, ArithmeticError, OSError, ImportError)
+MISTAKES = (ValueError, TypeError, LookupError, ArithmeticError, OSError, ImportError, MemoryError)
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -27,6 +29,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**{"formatter_class": _Formatter, "allow_abbrev": False, **keywords})
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        super().exit(status, None if message is None else visible(message))
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"ourdl: {message}\n")
@@ -80,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except KeyboardInterrupt as stop:
-            print(f"ourdl: {stop or 'stopped'}", file=sys.stderr)
+            say(f"ourdl: {stop or 'stopped'}", file=sys.stderr)
             return 130
         except Exception as error:
             return _report(error, debug)
@@ -94,7 +99,7 @@ def _run(given: list[str]) -> int:
     if options.version:
         from ourdl_cli.system_commands import version
 
-        print(f"ourdl {version('ourdl')}")
+        say(f"ourdl {version('ourdl')}")
         return 0
     if options.command is None:
         known.print_help()
@@ -117,28 +122,36 @@ def _unexpected(known: argparse.ArgumentParser, given: list[str], rest: list[str
 
 def _report(error: Exception, debug: bool) -> int:
     """Tell what is wrong: in a message, or with the traceback that was asked for."""
-    if debug:
-        traceback.print_exception(error)
-        return 2 if isinstance(error, MISTAKES) else 1
-    print(f"ourdl: {message_of(error)}", file=sys.stderr)
-    return 2 if isinstance(error, MISTAKES) else 1
+    text = "".join(traceback.format_exception(error)).rstrip() if debug else f"ourdl: {message_of(error)}"
+    say(text, file=sys.stderr)
+    return 2 if _is_mistake(error) else 1
+
+
+def _is_mistake(error: BaseException) -> bool:
+    """Whether a person can mend it. The core says which op is nested without end; Python only says that it is deep."""
+    if isinstance(error, RecursionError):
+        return not str(error).startswith("maximum recursion depth")
+    return isinstance(error, MISTAKES)
 
 
 def message_of(error: BaseException) -> str:
     """What an exception says, with the notes that the core adds about nodes."""
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, MemoryError):
+        text = "not enough memory: " + (f"{error}, ask for less" if str(error) else "ask for less")
     elif isinstance(error, KeyError) or not str(error):
         text = f"{type(error).__name__}: {error}. This is a fault of OurDL or of a plugin: --debug shows where"
-    elif isinstance(error, MISTAKES):
+    elif _is_mistake(error):
         text = str(error)
     else:
         text = f"unexpected {type(error).__name__}: {error}. --debug shows where"
-    return "\n".join([text, *getattr(error, "__notes__", [])])
+    lines = "\n".join([text, *getattr(error, "__notes__", [])])
+    return re.sub(r"\n(?! )", "\n  ", lines)  # so that no line of foreign text looks like a message of ours
 
 
 def _show_warning(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
-    print(f"ourdl: warning: {message}", file=sys.stderr)
+    say(f"ourdl: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import json
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ourdl_cli.layout import pairs, paragraphs, table
+from ourdl_cli.layout import pairs, paragraphs, say, table
 from ourdl_cli.sources import plain, summary
 from ourdl_core import Op, OpError, Record, registry
 from ourdl_core.attributes import REQUIRED, describe
@@ -42,13 +42,13 @@ def list_ops(options: argparse.Namespace) -> int:
     if options.broken:
         return _list_broken(entries, options.json)
     if options.json:
-        print(json.dumps([_row(entry) for entry in entries], indent=2))
+        say(json.dumps([_row(entry) for entry in entries], indent=2))
         return 0
     if not entries:
-        print("no op is installed" if options.pattern is None else f"no op fits '{options.pattern}'")
+        say("no op is installed" if options.pattern is None else f"no op fits '{options.pattern}'")
         return 1
     rows = [(entry.name, entry.domain, f"v{entry.version}", summary(entry.target)) for entry in entries]
-    print(table(("OP", "FROM", "VER", "WHAT IT IS"), rows))
+    say(table(("OP", "FROM", "VER", "WHAT IT IS"), rows))
     return 0
 
 
@@ -76,11 +76,11 @@ def _list_broken(entries: list[Entry], as_json: bool) -> int:
         except BrokenOpError as error:
             failures.append((entry, error))
     if as_json:
-        print(json.dumps([{**_row(entry), "error": str(error.__cause__)} for entry, error in failures], indent=2))
+        say(json.dumps([{**_row(entry), "error": str(error.__cause__)} for entry, error in failures], indent=2))
     elif failures:
-        print("\n".join(str(error) for _, error in failures))
+        say("\n".join(str(error) for _, error in failures))
     else:
-        print(f"all {len(entries)} ops can be loaded")
+        say(f"all {len(entries)} ops can be loaded")
     return 1 if failures else 0
 
 
@@ -89,13 +89,13 @@ def show_op(options: argparse.Namespace) -> int:
     entry, op = _found(options.op)
     if not (isinstance(op, type) and issubclass(op, Record)):
         raise TypeError(f"{entry.id} ({entry.target}) is not a class of ops, but {type(op).__name__} {op!r:.60}")
-    print(f"{entry.id}\n\n{paragraphs(plain(_documentation(op)))}")
+    say(f"{entry.id}\n\n{paragraphs(plain(_documentation(op)))}")
     if issubclass(op, Op):
         inputs = [(_input_name(slot), _input_text(slot)) for slot in op.slots()]
-        print(f"\nInputs\n{pairs(inputs)}" if inputs else "\nInputs: none")
+        say(f"\nInputs\n{pairs(inputs)}" if inputs else "\nInputs: none")
     attributes = [(name, _attribute(field)) for name, field in op.fields().items()]
-    print(f"\nAttributes\n{pairs(attributes)}" if attributes else "\nAttributes: none")
-    print(f"\nFrom\n{pairs([('package', entry.provider), ('class', entry.target), ('file', _file(op))])}")
+    say(f"\nAttributes\n{pairs(attributes)}" if attributes else "\nAttributes: none")
+    say(f"\nFrom\n{pairs([('package', entry.provider), ('class', entry.target), ('file', _file(op))])}")
     return 0
 
 
@@ -144,9 +144,14 @@ def _file(op: type) -> str:
 
 def why_name(options: argparse.Namespace) -> int:
     """``ourdl why NAME``."""
-    print(registry.why(options.name))
+    say(registry.why(options.name))
     try:
-        registry.resolve(options.name)
+        entry = registry.resolve(options.name)
     except OpError:
+        return 1
+    try:
+        registry.load(entry)
+    except OpError as error:
+        say(str(error))
         return 1
     return 0

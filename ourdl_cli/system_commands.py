@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_cli.layout import pairs
+from ourdl_cli.layout import pairs, say
+from ourdl_cli.start import THREADS
 from ourdl_core import registry
 from ourdl_core.hooks import hooks
 from ourdl_core.registry import Entry
@@ -38,17 +39,17 @@ def version(distribution: str) -> str:
 def check(options: argparse.Namespace) -> int:
     """``ourdl doctor``: status 1 if a plugin is broken."""
     failed = [*registry.check().items(), *hooks.registry.check().items()]
-    print("Versions")
-    print(pairs(_versions()))
-    print("\nPlugins")
-    print(pairs(_plugins(failed)))
-    print("\nLinear algebra")
-    print(pairs(_blas()))
-    print("\nVariables")
-    print(pairs(_variables()))
+    say("Versions")
+    say(pairs(_versions()))
+    say("\nPlugins")
+    say(pairs(_plugins(failed)))
+    say("\nLinear algebra")
+    say(pairs(_blas()))
+    say("\nVariables")
+    say(pairs(_variables()))
     if failed:
-        print("\nBroken")
-        print(pairs([(entry.id, _failure(entry, error)) for entry, error in failed]))
+        say("\nBroken")
+        say(pairs([(entry.id, _failure(entry, error)) for entry, error in failed]))
     return 1 if failed else 0
 
 
@@ -85,12 +86,21 @@ def _blas() -> list[tuple[str, str]]:
     try:
         threadpoolctl: Any = importlib.import_module("threadpoolctl")
     except ImportError:
-        return [("built with", _built()), ("kernels", "install threadpoolctl to see which are used")]
+        rows = [("built with", _built()), ("kernels", "install threadpoolctl to see which are used")]
+        return [*rows, ("threads", _threads([]))]
     rows = []
-    for info in threadpoolctl.threadpool_info():
+    loaded = threadpoolctl.threadpool_info()
+    for info in loaded:
         parts = [info["version"] or "", info.get("architecture", ""), f"{info['num_threads']} threads"]
         rows.append((info["internal_api"], ", ".join(part for part in parts if part)))
-    return rows or [("built with", _built())]
+    return [*(rows or [("built with", _built())]), ("threads", _threads([info["num_threads"] for info in loaded]))]
+
+
+def _threads(used: list[int]) -> str:
+    """How many threads linear algebra uses, and what decides it."""
+    told = next((os.environ[name] for name in THREADS if os.environ.get(name)), "not known")
+    counts = ", ".join(str(count) for count in sorted(set(used))) or told
+    return f"{counts} in use; the command line uses one unless {', '.join(THREADS[:-1])} or {THREADS[-1]} says otherwise"
 
 
 def _built() -> str:

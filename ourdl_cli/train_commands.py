@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ourdl_cli.layout import say, visible
 from ourdl_cli.progress import Progress
 from ourdl_core import Program
 from ourdl_files import ModelFileError, load
@@ -25,6 +26,7 @@ from ourdl_train import (
     read_data,
     save_weights,
 )
+from ourdl_train.data import RELATIVE
 
 
 def add(commands: Any) -> None:
@@ -74,7 +76,7 @@ def run_train(options: argparse.Namespace) -> int:
     _save(model, result, options.save)
     seconds = time.perf_counter() - began
     score = f"test {result.test}" if result.test is not None else f"training loss {result.history[-1]['loss']:.4g}"
-    print(f"{score}, {_plural(epochs, 'epoch')} in {seconds:.1f} s")
+    say(f"{score}, {_plural(epochs, 'epoch')} in {seconds:.1f} s")
     return 0
 
 
@@ -98,7 +100,7 @@ def _save(model: Any, result: Fit, path: Path | None) -> None:
         return
     wanted = _inference_state(model)
     save_weights(path, {name: result.state[name] for name in wanted})
-    print(f"saved {path} ({_plural(len(wanted), 'array')})", file=sys.stderr)
+    say(f"saved {path} ({_plural(len(wanted), 'array')})", file=sys.stderr)
 
 
 def _inference_state(model: Any) -> dict[str, Any]:
@@ -115,14 +117,14 @@ def run_predict(options: argparse.Namespace) -> int:
     state = load_weights(options.weights, _inference_state(model))
     inputs = inputs_of(model.graph.outputs, model.graph.inputs)
     path = options.data or model.folder / model.data.file
-    arrays = read_columns(path, model.data.columns, inputs)
+    arrays = read_columns(path, model.data.columns, inputs, "" if options.data else RELATIVE)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     header: list[str] | None = None
     for outputs in predict(model.graph.outputs, inputs, state, arrays):
         columns = {n: v.reshape(len(v), -1) for n, v in outputs.items()}
         if header is None:
             header = [name for n, v in columns.items() for name in _header(n, v, outputs[n].ndim)]
-            writer.writerow(header)
+            writer.writerow([visible(name) for name in header])
         if len({len(v) for v in columns.values()}) > 1:
             shown = ", ".join(f"'{n}' has {_plural(len(v), 'row')}" for n, v in columns.items())
             raise ValueError(f"the outputs cannot stand in one table: {shown}")

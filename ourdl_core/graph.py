@@ -44,7 +44,8 @@ class Graph:
                 f"the name '{name}' is taken by {self._nodes[name].describe()}: names are unique in a graph"
             )
         self._taken[name] = 1
-        self._refuse_ambiguous(name)
+        if not (isinstance(node, Variable) and node.made is not None):
+            self._refuse_ambiguous(name)
 
     def _refuse_ambiguous(self, name: str) -> None:
         """``dense.weight`` is what the node ``dense`` made: no other node is called so."""

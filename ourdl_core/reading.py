@@ -21,6 +21,7 @@ from ourdl_core.ops import registry
 from ourdl_core.slots import Key, State
 
 FORMAT = 1
+MOST_PROBLEMS = 100
 SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
 
 
@@ -70,6 +71,9 @@ class _Reader:
 
     def _problem(self, path: str, message: str) -> None:
         self.problems.append((path, message))
+        if len(self.problems) == MOST_PROBLEMS:  # each costs a search for what was meant
+            self.problems.append(("...", f"more than {MOST_PROBLEMS} mistakes: the others are told when these are mended"))
+            raise GraphError(self.problems)
 
     def _stop_if_wrong(self) -> None:
         if self.problems:

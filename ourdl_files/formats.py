@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +18,8 @@ from ourdl_files.problems import ModelFileError
 MAX_BYTES = 4_000_000
 MAX_VALUES = 200_000
 MAX_DEPTH = 64
+MAX_KEY = 16  # parts of a dotted key
+MAX_SLOW_YAML = 256_000  # characters; the YAML parser that is written in Python takes seconds a megabyte
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -42,13 +46,12 @@ def read_tree(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
+        content = _content(path)
     except FileNotFoundError:
         raise ModelFileError(str(path), [("", f"no such file. {_beside(path)}".rstrip())]) from None
     except (OSError, ValueError) as error:
         raise ModelFileError(str(path), [("", getattr(error, "strerror", None) or str(error))]) from None
-    if size > MAX_BYTES:
+    if len(content) > MAX_BYTES:
         raise ModelFileError(str(path), [("", f"is larger than a model file may be ({MAX_BYTES // 1_000_000} MB)")])
     if not content.strip():
         raise ModelFileError(str(path), [("", "the file is empty")])
@@ -57,6 +60,14 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ModelFileError(str(path), [("", f"is not UTF-8 text (line {line}): save it as UTF-8")]) from None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file, one more than allowed at most; a pipe or a device would block or never end."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("is not a regular file")
+        return file.read(MAX_BYTES + 1)
 
 
 def _beside(path: Path) -> str:
@@ -84,8 +95,20 @@ def _excess(tree: Any) -> str | None:
     return None
 
 
+# Strings and comments of TOML, also those without an end. Nothing in it goes back, so its time is linear.
+_TOML_TEXT = re.compile(
+    r'''"""(?:[^"\\]++|\\.|"(?!""))*+(?:"{3,5})?'''
+    r"""|'''(?:[^']++|'(?!''))*+(?:'{3,5})?"""
+    r"""|"(?:[^"\\\n]++|\\[^\n])*+"?|'[^'\n]*+'?|#[^\n]*+""",
+    re.DOTALL,
+)
+
+
 def read_toml(text: str) -> Any:
-    """TOML by the standard library."""
+    """TOML by the standard library, which takes quadratic time for a key of many parts."""
+    bare = _TOML_TEXT.sub(lambda found: "" if found[0].startswith("#") else "_", text)
+    if any(piece.count(".") >= MAX_KEY for piece in re.split(r"[\n=,\[\]{}]", bare)):
+        raise ValueError(f"a key has more than {MAX_KEY} parts")
     return tomllib.loads(text)
 
 
@@ -112,8 +135,11 @@ def read_yaml(text: str) -> Any:
         yaml: Any = importlib.import_module("yaml")
     except ImportError:
         raise ImportError("reading YAML needs PyYAML: pip install ourdl[yaml], or write the model as TOML") from None
+    if len(text) > MAX_SLOW_YAML and not hasattr(yaml, "CSafeLoader"):
+        raise ValueError("YAML of more than 256 kB needs PyYAML with its C parser (libyaml): write it as TOML or JSON")
     loader = _yaml_loader(yaml)
     try:
+        _check_events(yaml.parse(text, Loader=loader))
         return yaml.load(text, Loader=loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -121,6 +147,19 @@ def read_yaml(text: str) -> Any:
         raise ValueError(f"{error.problem or error.context}{where}") from None
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+
+
+def _check_events(events: Iterable[Any]) -> None:
+    """Refuse too much before any of it is built: the C parser builds by recursion, and ends the process when deep."""
+    depth = 0
+    for count, event in enumerate(events):
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent")  # of a mapping or a sequence; also of the stream and of a document
+        depth -= kind.endswith("EndEvent")
+        if depth > MAX_DEPTH + 2:
+            raise ValueError(f"tables are nested more than {MAX_DEPTH} deep")
+        if count > 3 * MAX_VALUES:
+            raise ValueError(f"holds more than {MAX_VALUES:,} values")
 
 
 def _yaml_loader(yaml: Any) -> Any:
@@ -135,11 +174,13 @@ def _yaml_loader(yaml: Any) -> Any:
     def mapping(loader: Any, node: Any) -> Any:
         keys = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):
+                refuse(key, "a key must be text")
             if key.value in keys:
                 refuse(key, f"the key '{key.value}' is given twice")
             if key.tag == "tag:yaml.org,2002:bool":
                 refuse(key, f"'{key.value}' is not text in YAML: write '\"{key.value}\"'")
-            keys.add(key.value if isinstance(key.value, str) else str(key.value))
+            keys.add(key.value)
         return loader.construct_mapping(node, deep=True)
 
     def boolean(loader: Any, node: Any) -> Any:

@@ -17,6 +17,8 @@ from ourdl_files.problems import ModelFileError
 
 sections = Registry("ourdl.sections")
 
+MAX_UNKNOWN = 20  # unknown sections that are told of; to look for names like thousands of them takes minutes
+
 
 @dataclass(frozen=True)
 class Model:
@@ -70,14 +72,19 @@ def _checked(tree: Mapping[str, Any], path: Path | None) -> Model:
 def _settings(tree: Mapping[str, Any], problems: list[tuple[str, str]]) -> dict[str, Any]:
     """The settings of the sections beside the graph, as far as they are right."""
     found = {}
+    known = {*GRAPH_SECTIONS, *sections.names()}
+    unknown = [name for name in tree if name not in known]
+    untold = set(unknown[MAX_UNKNOWN:])
+    if untold:
+        problems.append(("", f"{len(unknown):,} sections are unknown: these are the first {MAX_UNKNOWN}"))
     for name, table in tree.items():
-        if name in GRAPH_SECTIONS:
+        if name in GRAPH_SECTIONS or name in untold:
             continue
         try:
             section = sections.get(name)
         except OpError as error:
-            known = [*GRAPH_SECTIONS, *sections.names()]
-            hint = did_you_mean(str(name), known) or f"Sections are: {', '.join(known)}."
+            names = [*GRAPH_SECTIONS, *sections.names()]
+            hint = did_you_mean(str(name), names) or f"Sections are: {', '.join(names)}."
             problems.append((str(name), str(error) if name in sections.names() else f"unknown section. {hint}"))
             continue
         settings = section.read(table, partial(_note, problems, name))
@@ -92,5 +99,5 @@ def _note(problems: list[tuple[str, str]], section: str, path: str, message: str
 
 def _in_order(tree: Mapping[str, Any], problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Problems in the order of the sections in the file; what is missing comes first."""
-    order = [str(key) for key in tree]
-    return sorted(problems, key=lambda each: order.index(s) if (s := each[0].partition(".")[0]) in order else -1)
+    order = {str(key): place for place, key in enumerate(tree)}
+    return sorted(problems, key=lambda each: order.get(each[0].partition(".")[0], -1))

@@ -18,6 +18,8 @@ from ourdl_train.tables import DataError, Table, read_table
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
+RELATIVE = "[data] file is relative to the model file."
+
 
 @dataclass(frozen=True)
 class Data:
@@ -30,12 +32,15 @@ class Data:
 
 def read_data(settings: DataSettings, inputs: Mapping[str, Variable], folder: Path = Path()) -> Data:
     """The data that a model file describes, its file relative to ``folder``."""
-    return split(read_columns(folder / settings.file, settings.columns, inputs), settings.split)
+    return split(read_columns(folder / settings.file, settings.columns, inputs, RELATIVE), settings.split)
 
 
-def read_columns(path: Path, columns: Mapping[str, Columns], inputs: Mapping[str, Variable]) -> Arrays:
-    """The arrays of ``inputs``, in the dtypes that they declare; all wrong names of columns are told at once."""
-    table = read_table(path)
+def read_columns(path: Path, columns: Mapping[str, Columns], inputs: Mapping[str, Variable], advice: str = "") -> Arrays:
+    """The arrays of ``inputs``, in the dtypes that they declare; all wrong names of columns are told at once.
+
+    ``advice`` is what to say where there is no such file.
+    """
+    table = read_table(path, advice)
     chosen: dict[str, list[str]] = {}
     problems = []
     for name in inputs:

@@ -17,6 +17,8 @@ from ourdl_train.optimizers import optimizer
 
 Problem = Callable[[str, str], None]
 
+MAX_UNKNOWN = 20  # unknown keys of a table that are told of; to look for names like thousands of them takes minutes
+
 
 def read_record(cls: type[Record], table: Any, problem: Problem, path: str = "") -> Any:
     """The record that a table describes; each key that is unknown, missing or wrong is a problem of its own."""
@@ -24,12 +26,13 @@ def read_record(cls: type[Record], table: Any, problem: Problem, path: str = "")
         problem(path, f"must be a table of settings, found {type(table).__name__} {table!r:.60}")
         return None
     fields = cls.fields()
-    wrong = 0
-    for key in table:
-        if key not in fields:
-            hint = did_you_mean(str(key), fields) or f"Known are: {', '.join(fields)}."
-            problem(_join(path, key), f"unknown key. {hint}")
-            wrong += 1
+    unknown = [key for key in table if key not in fields]
+    wrong = len(unknown)
+    for key in unknown[:MAX_UNKNOWN]:
+        hint = did_you_mean(str(key), fields) or f"Known are: {', '.join(fields)}."
+        problem(_join(path, key), f"unknown key. {hint}")
+    if wrong > MAX_UNKNOWN:
+        problem(path, f"{wrong:,} keys are unknown: these are the first {MAX_UNKNOWN}")
     for name, each in fields.items():
         if name not in table and each.default is REQUIRED:
             problem(_join(path, name), "is missing")
@@ -120,11 +123,13 @@ class DataSettings:
 
     def compare(self, graph: Any, problem: Problem) -> None:
         """Every input of the graph must have columns, and every entry be an input."""
-        for name in self.columns:
-            if name not in graph.inputs:
-                known = ["file", "split", *graph.inputs]
-                hint = did_you_mean(name, known) or f"Inputs are: {', '.join(graph.inputs) or 'none'}."
-                problem(name, f"no input named '{name}'. {hint}")
+        unknown = [name for name in self.columns if name not in graph.inputs]
+        for name in unknown[:MAX_UNKNOWN]:
+            known = ["file", "split", *graph.inputs]
+            hint = did_you_mean(name, known) or f"Inputs are: {', '.join(graph.inputs) or 'none'}."
+            problem(name, f"no input named '{name}'. {hint}")
+        if len(unknown) > MAX_UNKNOWN:
+            problem("", f"{len(unknown):,} names are no inputs: these are the first {MAX_UNKNOWN}")
         for name in graph.inputs:
             if name not in self.columns:
                 problem(name, f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}")

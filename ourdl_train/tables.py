@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.errors import did_you_mean
+from ourdl_train.files import FileError, open_regular, read_arrays, read_bounded
 
 SUFFIXES = (".csv", ".csv.gz", ".npz")
 
@@ -22,18 +24,20 @@ class DataError(ValueError):
     """A file of data, or arrays that were given, are not what the graph needs; the message says where."""
 
 
-def read_table(path: Path) -> Table:
-    """The table in a file, by the end of its name."""
+def read_table(path: Path, advice: str = "") -> Table:
+    """The table in a file, by the end of its name; ``advice`` is given where there is no such file."""
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path}: data is read from {', '.join(SUFFIXES)} files")
     try:
         return _read_npz(path) if name.endswith(".npz") else _read_csv(path, name.endswith(".gz"))
     except FileNotFoundError:
-        raise DataError(_missing(path)) from None
+        raise DataError(_missing(path, advice)) from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a directory, not a file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except FileError as error:
+        raise DataError(f"{path}: {error}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: the file is damaged or not what its name says: {error}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
@@ -41,10 +45,9 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path}: {error.strerror or error}") from None
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path, advice: str) -> str:
     beside = [each.name for each in path.parent.iterdir() if each.is_file()] if path.parent.is_dir() else []
-    advice = did_you_mean(path.name, beside) or "[data] file is relative to the model file."
-    return f"{path}: no such file. {advice}"
+    return f"{path}: no such file. {did_you_mean(path.name, beside) or advice}".rstrip()
 
 
 class Table:
@@ -66,14 +69,17 @@ class Table:
         if self.lines is None:
             array = self._checked(values, column)
         else:
-            try:
-                array = np.array(values, dtype=np.float64)
-            except ValueError:
-                array = np.array([self._number(text, row, column) for row, text in enumerate(values)])
+            array = self._parsed(values, column)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}; values must be finite")
         return array
+
+    def _parsed(self, values: Any, column: str) -> np.ndarray[Any, Any]:
+        if not any("_" in text for text in values):
+            with contextlib.suppress(ValueError):  # told below, with the line
+                return np.array(values, dtype=np.float64)
+        return np.array([self._number(text, row, column) for row, text in enumerate(values)])
 
     def _checked(self, values: Any, column: str) -> np.ndarray[Any, Any]:
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
@@ -85,7 +91,7 @@ class Table:
 
     def _number(self, text: str, row: int, column: str) -> float:
         try:
-            return float(text)
+            return _float(text)
         except ValueError:
             found = f"found the text {text[:40]!r}" if text.strip() else "the value is missing"
             raise DataError(f"{self.place(row, column)}: expected a number, {found}") from None
@@ -97,8 +103,9 @@ def _first_bad(array: np.ndarray[Any, Any]) -> str:
 
 
 def _read_csv(path: Path, zipped: bool) -> Table:
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-        text = file.read().decode("utf-8-sig")
+    with open_regular(path) as file:
+        unpacked: Any = gzip.GzipFile(fileobj=file) if zipped else file
+        text = read_bounded(unpacked, "the text in it").decode("utf-8-sig")
     rows = _rows(path, text)
     try:
         _, header = next(rows)
@@ -142,22 +149,22 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        _float(text)
     except ValueError:
         return False
     return True
 
 
+def _float(text: str) -> float:
+    """A number as files write it; the underscores that Python allows in one (1_0 is 10) are no part of it."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _read_npz(path: Path) -> Table:
-    columns: dict[str, Any] = {}
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not zipfile.is_zipfile(file):
             raise DataError(f"{path}: is not an NPZ file, as numpy.savez writes it")
         file.seek(0)
-        archive = np.load(file, allow_pickle=False)
-        for name in archive.files:
-            try:
-                columns[name] = archive[name]
-            except ValueError as error:  # an array of objects, which only matters if it is asked for
-                columns[name] = error
-    return Table(path, columns, None)
+        return Table(path, read_arrays(file), None)  # an array of objects only matters if it is asked for

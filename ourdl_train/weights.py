@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.errors import did_you_mean
+from ourdl_train.files import FileError, open_regular, read_arrays
 
 
 class WeightsError(ValueError):
@@ -34,15 +34,14 @@ def save_weights(path: str | Path, state: Mapping[str, Any]) -> None:
 
 def load_weights(path: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
     """The state in a file, which must hold what ``like`` does, by name, shape and kind of number; more is left out."""
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise WeightsError(f"{path}: is not a file of weights (NPZ), as 'ourdl train --save' writes it")
-        file.seek(0)
-        try:
-            archive = np.load(file, allow_pickle=False)
-            found = {name: archive[name] for name in archive.files}
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise WeightsError(f"{path}: the file of weights is damaged: {error}") from None
+    try:
+        with open_regular(path) as file:
+            if not zipfile.is_zipfile(file):
+                raise FileError("is not a file of weights (NPZ), as 'ourdl train --save' writes it")
+            file.seek(0)
+            found = read_arrays(file)
+    except FileError as error:
+        raise WeightsError(f"{path}: {error}") from None
     problems = [problem for name in like if (problem := _misfit(name, like[name], found))]
     if problems:
         raise WeightsError("\n".join([f"{path}: the weights are not of this model", *problems]))
@@ -52,10 +51,10 @@ def load_weights(path: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
 def _misfit(name: str, wanted: Any, found: Mapping[str, Any]) -> str | None:
     if name not in found:
         return f"'{name}' is missing. {did_you_mean(name, found)}".rstrip()
+    if isinstance(found[name], ValueError):
+        return f"'{name}' is not numbers: {found[name]}"
     if np.shape(wanted) != found[name].shape:
         return f"'{name}' has shape {list(found[name].shape)}, the model wants {list(np.shape(wanted))}"
-    if found[name].dtype.kind not in "biuf":
-        return f"'{name}' is {found[name].dtype}, not numbers"
     return None
 
 

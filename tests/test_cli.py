@@ -126,6 +126,51 @@ def test_a_fault_is_told_from_a_mistake(capsys, monkeypatch):
     assert (status, err) == (1, "ourdl: unexpected AttributeError: no attribute 'x'. --debug shows where\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (MemoryError(), 2, "not enough memory: ask for less"),
+        (MemoryError("Unable to allocate 745. GiB"), 2, "not enough memory: Unable to allocate 745. GiB, ask for less"),
+        (RecursionError("Foo is nested 100 deep: does its body contain itself?"), 2, "Foo is nested 100 deep: does its"),
+        (RecursionError("maximum recursion depth exceeded"), 1, "unexpected RecursionError: maximum recursion depth"),
+        (ValueError("a\x1b[2J\u202e\x00\x9b\ud800\r\nourdl: all is well"), 2,
+         "a\\x1b[2J\\u202e\\x00\\x9b\\ud800\\r\n  ourdl: all is well"),
+    ],
+)  # fmt: skip
+def test_exceptions_become_messages_that_a_terminal_does_not_obey(capsys, monkeypatch, error, status, message):
+    def broken(options):
+        raise error
+
+    monkeypatch.setattr("ourdl_cli.registry_commands.why_name", broken)
+    found, _, err = run(capsys, "why", "Add")
+    assert found == status
+    assert err.startswith(f"ourdl: {message}")
+
+
+def test_foreign_text_is_escaped_wherever_it_is_printed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OURDL_HOSTILE", "\x1b[2J")
+    (tmp_path / "d.csv").write_text("\x1b[2J,\u202ey\n1,2\n")
+    (tmp_path / "m.json").write_text('{"ourdl": 1, "\\u001b[2J": 1}')
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
+    for arguments in (
+        ("doctor",),
+        ("why", "\x1b[2J"),
+        ("\x1b[2J",),
+        ("train", tmp_path / "m.json"),
+        ("train", tmp_path / "m.json", "--debug"),
+        ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.npz", "--data", tmp_path / "d.csv"),
+    ):
+        _, out, err = run(capsys, *arguments)
+        assert "\\x1b[2J" in out + err
+        assert "\x1b" not in out + err
+
+
+def test_the_data_that_is_asked_for_is_not_relative_to_the_model_file(capsys, tmp_path):
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
+    arguments = ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.npz", "--data", tmp_path / "n.csv")
+    assert run(capsys, *arguments)[2] == f"ourdl: {tmp_path / 'n.csv'}: no such file.\n"
+
+
 # ---- what is installed ----------------------------------------------------------------------------------------------
 
 
@@ -192,6 +237,22 @@ def test_why_tells_what_wins(capsys):
     status, out, _ = run(capsys, "why", "Snake")
     assert status == 1
     assert "nothing wins" in out
+
+
+def test_why_fails_for_an_op_that_is_broken(capsys, monkeypatch):
+    entries = [Entry("bad", "Boom", 1, "bad", "9", "no_such_mod:X")]
+    monkeypatch.setattr("ourdl_cli.registry_commands.registry", Registry("ourdl.ops", records=entries, environ={}))
+    status, out, _ = run(capsys, "why", "bad::Boom")
+    assert status == 1
+    assert "could not be loaded: ModuleNotFoundError" in out
+
+
+def test_doctor_tells_threads():
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    for changes, count in (({}, 1), ({"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, 2)):
+        done = subprocess.run([*COMMAND, "doctor"], capture_output=True, text=True, env={**environment, **changes})
+        said = " ".join(done.stdout.split())
+        assert f"threads {min(count, os.cpu_count() or 1)} in use; the command line uses one unless OPENBLAS" in said
 
 
 def test_doctor_tells_versions_and_variables(capsys, monkeypatch):
@@ -263,3 +324,17 @@ def test_ctrl_c_stops_training_with_a_message(tmp_path):
     assert "Traceback" not in text
     assert re.search(r"ourdl: stopped in epoch \d+ of 10000, after \d+ steps", text)
     assert (tmp_path / "w.npz").exists()
+
+
+def test_ctrl_c_while_importing_is_quiet():
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'numpy': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from ourdl_cli.start import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -829,3 +829,10 @@ def test_local_gradients_of_numbers_are_numbers():
 def test_an_op_by_name_is_itself():
     assert ops.Relu == ops.Relu
     assert ops["Relu"] != ops.Abs
+
+
+def test_not_more_than_a_hundred_mistakes_are_told():
+    nodes = {f"n{i}": {"op": f"Relu{i}"} for i in range(30_000)}
+    with pytest.raises(GraphError, match=r"\.\.\.: more than 100 mistakes") as found:
+        Graph.from_dict({"ourdl": 1, "nodes": nodes, "outputs": {"y": "n1"}})
+    assert len(found.value.problems) == 101

@@ -3,7 +3,11 @@
 import copy
 import itertools
 import json
+import os
+import sys
+import time
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -147,6 +151,60 @@ def test_a_file_that_is_no_model_is_one_clear_message(tmp_path, name, content, m
         load(_written(tmp_path / name, content))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a." * 40_000 + "a = 1",
+        "[" + '"a" . ' * 40_000 + "a]",
+        "x = { y = 1, " + "'a'." * 40_000 + "a = 1}",
+        's = """\\"""" # "' + "\n" + "a." * 40_000 + "a = 1",
+        "s = '''a'''''\n" + "a." * 40_000 + "a = 1",
+        "[" * 1_000_000,
+        "a = " + "{a = " * 200_000,
+        '"""' * 300_000,
+        "".join(f"[a{i}." + "a." * 62 + "a]\n" for i in range(7500)),
+        "a = '" + '"\\' * 400_000,
+    ],
+)
+def test_hostile_toml_is_refused_within_a_second(tmp_path, content):
+    began = time.process_time()
+    with pytest.raises(ModelFileError):
+        load(_written(tmp_path / "m.toml", content))
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("section", ["", "[train]\n", "[data]\n"])
+def test_thousands_of_unknown_names_are_told_by_their_number(tmp_path, section):
+    text = section + "".join(f"k{i} = {{columns = 'a'}}\n" for i in range(20_000))
+    began = time.process_time()
+    with pytest.raises(ModelFileError) as error:
+        load(_written(tmp_path / "m.toml", text))
+    assert time.process_time() - began < 3
+    assert section == "[data]\n" or any("20,000" in message for _, message in error.value.problems)
+    assert len(error.value.problems) < 50
+
+
+def test_dots_of_numbers_strings_and_comments_are_no_parts_of_keys(tmp_path):
+    text = (
+        f"ourdl = 1 # {'a.' * 99}\n[inputs]\nx.shape = [{'1.5, ' * 99}]\nx.name = '{'a.' * 99}'\n"
+        f'x.dtype = """{"a." * 99}"""\n'
+    )
+    with pytest.raises(ModelFileError) as error:
+        load(_written(tmp_path / "m.toml", text))
+    assert "nested" not in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_no_model_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    for name in ("pipe.toml", "zero.toml"):
+        with pytest.raises(ModelFileError, match=f"{name}: is not a regular file"):
+            load(tmp_path / name)
+    (tmp_path / "link.toml").symlink_to(EXAMPLES / "wine.toml")
+    assert load(tmp_path / "link.toml").train.loss == "loss"
+
+
 def test_a_file_that_is_not_there_or_a_directory_is_named(tmp_path):
     _written(tmp_path / "digits.toml", "")
     with pytest.raises(ModelFileError, match=r"digit.toml: no such file. Did you mean digits.toml\?"):
@@ -169,6 +227,9 @@ LAUGHS = "a: &a [1, 1, 1]\n" + "".join(
         ("train: {shuffle: no}", "'no' means a truth value in YAML: write true or false"),
         ("train: {}\ntrain: {}", r"the key 'train' is given twice \(at line 2, column 1\)"),
         (LAUGHS, "more than 200,000 values"),
+        ("[" * 1_000_000, "nested more than 64 deep"),
+        ("- " * 100_000, "nested more than 64 deep"),
+        ("? [a]\n: 1", "a key must be text"),
         ("!!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("a: [", r"did not find expected node content|expected the node content"),
     ],
@@ -179,9 +240,14 @@ def test_traps_of_yaml_are_errors_with_advice(tmp_path, content, message):
         load(_written(tmp_path / "m.yaml", content))
 
 
+def test_long_yaml_needs_the_parser_in_c(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", types.SimpleNamespace(SafeLoader=object))
+    with pytest.raises(ModelFileError, match="more than 256 kB needs PyYAML with its C parser"):
+        load(_written(tmp_path / "m.yaml", "a: [" + "1, " * 100_000 + "]"))
+
+
 def test_nothing_is_imported_for_a_file_that_is_wrong():
     import subprocess
-    import sys
 
     code = (
         "import sys; from ourdl_files import load, ModelFileError\n"

@@ -1,9 +1,12 @@
 """Optimizers follow the published recurrences; training is exact, repeatable, and says what is wrong with data."""
 
 import gzip
+import io
 import math
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -316,6 +319,7 @@ def read(path, content, columns="x", inputs=FLOAT, **settings):
         ("d.csv", "x,y\n1,2\n3,nan\n", r"line 3, column 'y': the value is not a number \(NaN\)"),
         ("d.csv", "x,y\n1,2\n3,-inf\n", r"line 3, column 'y': the value is infinite"),
         ("d.csv", "x,y\n1,2\n\n3\n", r"line 4 has 1 values, the header names 2 columns"),
+        ("d.csv", "x,y\n1,2\n3,1_0\n", r"line 3, column 'y': expected a number, found the text '1_0'"),
         ("d.csv", "x,z\n1,2\n", r"no column 'y' for the input 'x'. It has: x, z."),
         ("d.csv", "x,Y\n1,2\n", r"no column 'y' for the input 'x'. Did you mean Y\?"),
         ("d.csv", "1,2\n3,4\n", "the first line must name the columns"),
@@ -340,6 +344,41 @@ def test_a_missing_file_of_data_is_an_error_with_a_suggestion(tmp_path):
     (tmp_path / "wine.csv").write_text("x\n1\n")
     with pytest.raises(DataError, match=r"win.csv: no such file. Did you mean wine.csv\?"):
         read_columns(tmp_path / "win.csv", {"x": Columns(columns="x")}, FLOAT)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_neither_data_nor_weights(tmp_path):
+    for name in ("d.csv", "d.csv.gz", "d.npz"):
+        (tmp_path / name).symlink_to("/dev/zero")
+        with pytest.raises(DataError, match=f"{name}: is not a regular file"):
+            read_columns(tmp_path / name, {"x": Columns(columns="x")}, FLOAT)
+    os.mkfifo(tmp_path / "w.npz")
+    with pytest.raises(WeightsError, match="is not a regular file"):
+        load_weights(tmp_path / "w.npz", {})
+
+
+def test_what_is_unpacked_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("ourdl_train.files.MAX_UNPACKED", 10_000)
+    with pytest.raises(DataError, match="the text in it is larger than 10,000 bytes: split it, or save it with numpy"):
+        read(tmp_path / "d.csv.gz", gzip.compress(b"x\n" + b"1\n" * 9999))
+    np.savez_compressed(tmp_path / "d.npz", x=np.zeros(2000))
+    with pytest.raises(DataError, match="compressed arrays hold more than 10,000 bytes: save them uncompressed"):
+        read_columns(tmp_path / "d.npz", {"x": Columns(columns="x")}, FLOAT)
+    np.savez(tmp_path / "d.npz", x=np.zeros(2000))
+    assert len(read_columns(tmp_path / "d.npz", {"x": Columns(columns="x")}, FLOAT)["x"]) == 2000
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000000,)", "(-1,)", "(" * 90])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_the_header_of_an_array_is_not_believed(tmp_path, shape, compression):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    content = io.BytesIO(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16))
+    with zipfile.ZipFile(tmp_path / "d.npz", "w", compression) as archive:
+        archive.writestr("x.npy", content.getvalue())
+    with pytest.raises(DataError, match=r"the array 'x' is not numbers: .*header"):
+        read_columns(tmp_path / "d.npz", {"x": Columns(columns="x")}, FLOAT)
+    with pytest.raises(WeightsError, match=r"'x' is not numbers: .*header"):
+        load_weights(tmp_path / "d.npz", {"x": np.zeros(2)})
 
 
 def test_columns_are_a_name_a_pattern_or_a_list(tmp_path):
