@@ -31,9 +31,9 @@ class Program:
 
     ``inputs`` and ``outputs`` are lists of nodes or dicts of them by name (then inputs may be given by keyword, and
     outputs come as a dict); one node as ``outputs`` comes alone. An input that is not a Variable is given from outside too:
-    how it would be computed does not matter, and no gradient passes through it. ``updates`` maps Variables to the nodes of their new
-    values, or is a function from the parameters found to such a mapping (an optimizer applied to a loss). ``mode`` is
-    ``"training"`` or ``"inference"``; that of a Program with updates is training.
+    how it would be computed does not matter, and no gradient passes through it. ``updates`` maps Variables to the nodes
+    of their new values, or is a function from the parameters found to such a mapping (an optimizer applied to a loss).
+    ``mode`` is ``"training"`` or ``"inference"``; that of a Program with updates is training.
     """
 
     def __init__(
