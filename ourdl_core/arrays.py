@@ -17,6 +17,8 @@ def namespace(*values: Any) -> Any:
 
     Of Python numbers alone it is a namespace of Python numbers. ``None`` (an absent optional input) does not count.
     """
+    if NUMBER_TYPES.issuperset(map(type, values)):
+        return number_namespace
     found: Any = None
     for value in values:
         kind = type(value)

@@ -14,7 +14,7 @@ from ourdl_core.infer import checked
 from ourdl_core.numbers import NUMBER_TYPES, to_number
 
 if TYPE_CHECKING:
-    from ourdl_core.layout import Layout, Step
+    from ourdl_core.layout import Layout
     from ourdl_core.node import Node
 
 _FINISHED = frozenset((np.ndarray, float, int, bool, Spec))
@@ -37,17 +37,17 @@ def executable(layout: Layout, library: Any) -> Callable[[list[Any]], list[Any]]
 def run(layout: Layout, leaves: list[Any]) -> list[Any]:
     """Run every step once; a value is let go after its last use."""
     values = leaves + layout.rest
-    for step in layout.steps:
-        function, inputs, output, dead, _ = step
+    for function, inputs, output, dead, node in layout.steps:
         try:
             value = function(*inputs(values))
         except Exception as error:
-            value = _recover(step, inputs(values), error)
+            value = _recover(function, inputs(values), node, error)
         if type(value) not in _FINISHED:
-            value = finish(value, inputs(values), step.node)
+            value = finish(value, inputs(values), node)
         values[output] = value
-        for i in dead:
-            values[i] = None
+        if dead:
+            for i in dead:
+                values[i] = None
     return [values[i] for i in layout.outputs]
 
 
@@ -66,10 +66,10 @@ def finish(value: Any, inputs: Sequence[Any], node: Node | None) -> Any:
     return value
 
 
-def _recover(step: Step, inputs: Sequence[Any], error: Exception) -> Any:
+def _recover(function: Callable[..., Any], inputs: Sequence[Any], node: Node | None, error: Exception) -> Any:
     """Python arithmetic raises where arrays answer inf or nan: ask the arrays. Anything else is an error of that node."""
     if isinstance(error, ArithmeticError) and all(type(v) in NUMBER_TYPES for v in inputs):
         with suppress(OverflowError), np.errstate(all="ignore"):  # a whole number may be too large for an array
-            return to_number(step.function(*(np.asarray(v, np.float64) for v in inputs)))
-    error.add_note(f"  in {step.node.describe()}" if step.node is not None else "  in a shape")
+            return to_number(function(*(np.asarray(v, np.float64) for v in inputs)))
+    error.add_note(f"  in {node.describe()}" if node is not None else "  in a shape")
     raise error

@@ -42,6 +42,8 @@ class Run:
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
         self._backward: dict[Any, Any] = {}
+        self._kinds: Any = None  # what the last gradients of all Variables were laid out for, and their layout
+        self._all: Any = None
         self._leaves: dict[str, list[Variable]] = {}
         self.snapshot: Any = None
         self._found: dict[Node, Any] | None = None
@@ -198,11 +200,14 @@ class Run:
     def _gradients(self, wrt: tuple[Node, ...]) -> dict[Node, Any]:
         """The gradients (of all Variables where ``wrt`` is empty), computed from the values of all nodes."""
         _, kinds, leaves, values = self.snapshot
-        found = self._backward.get((wrt, kinds))
+        found = self._backward.get((wrt, kinds)) if wrt or kinds is not self._kinds else self._all
         if found is None:
             found = self._backward[wrt, kinds] = self._make_backward(wrt)
+        if not wrt:
+            self._kinds, self._all = kinds, found
         nodes, plan, pick = found
-        return dict(zip(nodes, map(shown, plan.run([*values[: plan.inputs], *pick(leaves)])), strict=True))
+        gradients = plan.run([*values[: plan.inputs], *pick(leaves)])
+        return dict(zip(nodes, gradients if plan.layout.scalar else map(shown, gradients), strict=True))
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
         result = self.result()
