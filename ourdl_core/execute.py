@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ourdl_core.arrays import Spec
-from ourdl_core.infer import checked
+from ourdl_core.arrays import Spec, spec_of
+from ourdl_core.infer import checked, infer
 from ourdl_core.numbers import NUMBER_TYPES, to_number
 
 if TYPE_CHECKING:
@@ -71,5 +71,29 @@ def _recover(function: Callable[..., Any], inputs: Sequence[Any], node: Node | N
     if isinstance(error, ArithmeticError) and all(type(v) in NUMBER_TYPES for v in inputs):
         with suppress(OverflowError), np.errstate(all="ignore"):  # a whole number may be too large for an array
             return to_number(function(*(np.asarray(v, np.float64) for v in inputs)))
-    error.add_note(f"  in {node.describe()}" if node is not None else "  in a shape")
+    if node is None or node.op is None:
+        raise error
+    error.add_note(f"  in {node.describe()}, of {', '.join(_shown(v) for v in inputs) or 'no inputs'}")
+    _say_by_rule(node, inputs, error)
     raise error
+
+
+def _say_by_rule(node: Node, inputs: Sequence[Any], error: Exception) -> None:
+    """Where the op has a rule for shapes, and these break it, the rule says it better than the array library."""
+    op = node.op
+    if op is None or not op.has_shape_rule:
+        return
+    specs = tuple(None if v is None else v if type(v) is Spec else spec_of(v) for v in inputs)
+    try:
+        infer(op, specs)
+    except ValueError as clear:
+        clear.add_note(f"  in {node.describe()}")
+        raise clear from error
+    except Exception:
+        return
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value if type(value) is Spec else spec_of(value))

@@ -55,6 +55,7 @@ class Builder:
         self.steps: list[tuple[Any, tuple[int, ...], int, Node | None]] = []
         self.known: dict[int, Any] = {}
         self.outputs = list(outputs)
+        self.sound: set[Node] = set(leaves)  # the nodes whose shape could be told
         self.computed, self.shaped = _wanted(self.outputs)
         self.nodes: list[Node] = []
 
@@ -86,18 +87,32 @@ class Builder:
         if node in self.place:
             return
         if isinstance(node, Constant):
+            self.sound.add(node)
             value = node.value
             if self.library is not np and isinstance(value, np.ndarray):
                 value = self.library.asarray(value)
             self.place[node] = self._constant(value)
         elif isinstance(node, Output):
+            self.sound.update([node] if node.parents[0] in self.sound else [])
             self.place[node] = self._step(itemgetter(node.index), (self.place[node.parents[0]],), node)  # type: ignore[index]
         else:
             assert node.op is not None
+            self._check_shapes(node)
             function = bind(node.op, self.library)
             inputs = tuple(self._input(node, i, p) for i, p in enumerate(node.parents))
             folded = self._fold(function, inputs, node)
             self.place[node] = self._step(function, inputs, node) if folded is None else folded
+
+    def _check_shapes(self, node: Node) -> None:
+        """Find shapes that cannot meet now, as far as sizes are declared, where rules for shapes tell them."""
+        if all(parent is None or parent in self.sound for parent in node.parents):
+            try:
+                node.spec  # noqa: B018 - asked for its errors
+            except Exception:
+                if node.op is not None and node.op.has_shape_rule:
+                    raise
+            else:
+                self.sound.add(node)
 
     def _input(self, node: Node, position: int, parent: Node | None) -> int:
         if parent is None:

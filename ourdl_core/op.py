@@ -94,6 +94,11 @@ class Op(Record):
     def _signature(cls) -> Any:
         return cls.compute
 
+    @property
+    def has_shape_rule(self) -> bool:
+        """Whether ``infer`` is a rule of the class, and no trial of ``compute``."""
+        return type(self).infer is not Op.infer
+
     def kept_apart(self, parents: tuple[Node | None, ...]) -> tuple[Node | None, ...]:
         """Those of ``parents`` that stay nodes of their own even where an op only hands another node on (Gradient)."""
         return ()

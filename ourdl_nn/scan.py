@@ -151,6 +151,11 @@ def _check_carries(carries, found):
         same = len(old.shape) == len(shape) and all(None in (a, b) or a == b for a, b in zip(old.shape, shape, strict=True))
         if not same or old.dtype != dtype:
             raise ValueError(
-                f"Scan: carry {i} begins as {old.dtype}{list(old.shape)}, but the body makes it "
-                f"{dtype}{list(shape)}: a carry keeps its shape and dtype"
+                f"Scan: carry {i} begins as {old.dtype}{_sizes(old.shape)}, but the body makes it "
+                f"{dtype}{_sizes(shape)}: a carry keeps its shape and dtype"
             )
+
+
+def _sizes(shape):
+    """A shape for a message, with ? for what is not known."""
+    return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"

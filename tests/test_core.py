@@ -836,3 +836,28 @@ def test_not_more_than_a_hundred_mistakes_are_told():
     with pytest.raises(GraphError, match=r"\.\.\.: more than 100 mistakes") as found:
         Graph.from_dict({"ourdl": 1, "nodes": nodes, "outputs": {"y": "n1"}})
     assert len(found.value.problems) == 101
+
+
+def test_shapes_that_cannot_meet_are_found_before_a_run_and_named_by_the_node():
+    x = Variable(shape=(None, 4), dtype="float64", name="x")
+    both = ops.Dense(x, units=3) + ops.Dense(x, units=5)
+    with pytest.raises(ValueError, match=r"Add: shapes \[\?, 3\] and \[\?, 5\] do not broadcast") as found:
+        Program([x], both).init()
+    assert "in Add (built at" in "".join(found.value.__notes__)
+    free = Variable(name="free")
+    with pytest.raises(ValueError, match=r"MatMul: the inner sizes of float64\[2, 3\] and float64\[4, 5\] differ: 3 and 4"):
+        Program([free], ops.MatMul(free, np.ones((4, 5))))({}, np.ones((2, 3)))
+
+
+def test_an_error_while_running_tells_what_the_op_was_given():
+    class Picky(Op):
+        def compute(self, x):
+            if x.shape[0] == 7:
+                raise ValueError("seven is too many")
+            return x
+
+    x = Variable(shape=(None,), dtype="float64", name="x")
+    with pytest.raises(ValueError, match="seven is too many") as found:
+        Program([x], Picky(x))({}, np.ones(7))
+    assert "in Picky (built at" in found.value.__notes__[0]
+    assert found.value.__notes__[0].endswith("of float64[7]")
