@@ -8,7 +8,7 @@ from typing import Any, Self
 from ourdl_core import context
 from ourdl_core.context import Label
 from ourdl_core.errors import did_you_mean
-from ourdl_core.naming import free_name
+from ourdl_core.naming import free_name, output_named
 from ourdl_core.node import Node, Output, Variable, order_of
 
 
@@ -74,10 +74,7 @@ class Graph:
         if name in self._nodes:
             return self._nodes[name]
         if name.endswith("]"):
-            base, _, index = name[:-1].rpartition("[")
-            node = self._find(base)
-            valid = node is not None and index.isdecimal() and int(index) < len(node.outputs)
-            return node.outputs[int(index)] if node is not None and valid else None
+            return output_named(name, self._find)
         return self.named_parameters().get(name)
 
     def __contains__(self, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ourdl_core.context import Label
 from ourdl_core.node import Node, Variable, order_of
@@ -16,6 +16,15 @@ def free_name(word: str, taken: dict[str, int]) -> str:
         if name not in taken:
             taken[name] = 1
             return name
+
+
+def output_named(name: str, find: Callable[[str], Node | None]) -> Node | None:
+    """The output that ``node[1]`` stands for, where ``find`` knows the node; None where there is no such output."""
+    base, _, index = name[:-1].rpartition("[")
+    node = find(base)
+    if node is None or not index.isdecimal() or int(index) >= len(node.outputs):
+        return None
+    return node.outputs[int(index)]
 
 
 def adopt(outputs: Iterable[Node]) -> None:

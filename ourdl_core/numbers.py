@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-Number = bool | int | float
 NUMBER_TYPES = frozenset((bool, int, float))
 
 

@@ -213,7 +213,7 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
     slots = op.slots()
     name = keywords.pop("name", None) if keywords else None
     if keywords:
-        inputs, keywords = _origin_words(op, inputs, keywords)
+        inputs, keywords = _origin_words(inputs, keywords)
     if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and any(isinstance(p, Node) for p in inputs[0]):
         inputs = tuple(inputs[0])
     functions = op.functions()
@@ -236,7 +236,7 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
     return node
 
 
-def _origin_words(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _origin_words(inputs: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """``parents=[...]``, ``parent1=`` and ``parent2=`` of the teaching framework, as plain inputs."""
     rest = dict(keywords)
     given = rest.pop("parents", None)

@@ -16,6 +16,7 @@ from ourdl_core.errors import GraphError, OpError, did_you_mean
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
 from ourdl_core.initializers import initializer
+from ourdl_core.naming import output_named
 from ourdl_core.node import Constant, Node, Variable
 from ourdl_core.ops import registry
 from ourdl_core.slots import Key, State
@@ -30,7 +31,7 @@ class _UnbuiltError(Exception):
 
 
 def graph_from_dict(tree: Mapping[str, Any]) -> Graph:
-    """The graph of a tree. Every name is resolved before any op is imported, and every mistake is told at once."""
+    """The graph of a tree. Wrong names are told before any op is imported; if there are none, all other mistakes at once."""
     reader = _Reader()
     return reader.read(tree)
 
@@ -296,11 +297,7 @@ class _Reader:
         if name in self.names:
             return self.names[name]
         if name.endswith("]"):
-            base, _, index = name[:-1].rpartition("[")
-            node = self._named(base)
-            if node is not None and index.isdecimal() and int(index) < len(node.outputs):
-                return node.outputs[int(index)]
-            return None
+            return output_named(name, self._named)
         base, _, slot = name.rpartition(".")
         node = self.names.get(base)
         made = node._made if node is not None else None
