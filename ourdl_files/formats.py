@@ -142,6 +142,8 @@ def read_yaml(text: str) -> Any:
         _check_events(yaml.parse(text, Loader=loader))
         return yaml.load(text, Loader=loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
+        if error.problem == "exceeded maximum nesting depth":  # newer libyaml counts too, ahead of the events it gives
+            raise ValueError(f"tables are nested more than {MAX_DEPTH} deep") from None
         mark = error.problem_mark
         where = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise ValueError(f"{error.problem or error.context}{where}") from None
