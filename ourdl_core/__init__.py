@@ -2,6 +2,7 @@
 
 from ourdl_core.arrays import Spec, dtype_in, namespace, spec_of
 from ourdl_core.attributes import DType, Named, Range
+from ourdl_core.contract import Contract, Error, Sample
 from ourdl_core.errors import GraphError, OpError, did_you_mean
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
@@ -19,8 +20,10 @@ from ourdl_core.slots import Key, Parameter, ShapeOnly, State
 
 __all__ = [
     "Composite",
+    "Contract",
     "DType",
     "Elementwise",
+    "Error",
     "Function",
     "Graph",
     "GraphError",
@@ -36,6 +39,7 @@ __all__ = [
     "Program",
     "Range",
     "Record",
+    "Sample",
     "ShapeOnly",
     "Spec",
     "State",
