@@ -1,0 +1,169 @@
+"""Running an op as its users do: as a graph in a Program, forward, first and second gradient; and ``vjp`` on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ourdl_contract.samples import is_array, is_floating
+from ourdl_core import Composite, Elementwise, Op, Program, Sample, Variable, context, ops, pullback
+
+
+class Call:
+    """One op with its attributes on inputs of given kinds; values of any shape are run through the same Programs."""
+
+    def __init__(self, op: type[Op], sample: Sample, domain: str | None = None, seed: int = 0) -> None:
+        self.op = op
+        self.sample = sample
+        self.domain = domain
+        self.seed = seed
+        self.record: Op = op.make(sample.attributes)
+        self.places = [i for i, x in enumerate(sample.inputs) if not (x is None or type(x) in (bool, int, float))]
+        with context.hidden():
+            self.variables = {i: Variable(name=f"x{i}") for i in self.places}
+            inputs = [self.variables.get(i, x) for i, x in enumerate(sample.inputs)]
+            node = op(*inputs, **sample.attributes)
+            self.node = node
+            self.outputs = list(node.outputs)
+        self.forward_program = Program(list(self.variables.values()), self.outputs, mode=sample.mode)
+        self._state: dict[str, Any] | None = None
+        self._gradients: dict[Any, Any] = {}
+
+    @property
+    def differentiable(self) -> list[int]:
+        """The inputs that are floating arrays whose values count."""
+        return [i for i in self.places if is_floating(self.sample.inputs[i]) and not self.op.shape_only_at(i)]
+
+    def forward(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs for input values (those of arrays are used, the others stand in the graph)."""
+        return self._run(self.forward_program, [values[i] for i in self.places])
+
+    def _run(self, program: Program, given: list[Any]) -> list[Any]:
+        if self._state is None:
+            self._state = self._first_state([np.asarray(x) if isinstance(x, np.ndarray) else x for x in given])
+        found, _ = program(self._state, *given)
+        return list(found)
+
+    def _first_state(self, given: list[Any]) -> dict[str, Any]:
+        """What the op makes for itself where the sample does not give it (parameters, states, keys)."""
+        made = [slot for slot, parent in zip(self.op.slots(), self.node.parents, strict=False) if slot.made and parent]
+        if not made and not isinstance(self.record, Composite) and not self.record.functions():
+            return {}
+        return self.forward_program.init(*given[: len(self.places)], seed=self.seed)
+
+    def gradients(self, values: Sequence[Any], seeds: Sequence[Any], wrt: Sequence[int] | None = None) -> list[Any]:
+        """The gradients of the inputs ``wrt``, the upstream gradients being ``seeds`` (None for outputs without one)."""
+        wrt = self.differentiable if wrt is None else list(wrt)
+        present = [k for k, seed in enumerate(seeds) if seed is not None]
+        program = self._gradient_program(tuple(wrt), tuple(present))
+        return self._run(program, [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+
+    def _gradient_program(self, wrt: tuple[int, ...], present: tuple[int, ...], fresh: bool = False) -> Program:
+        key = (wrt, present)
+        if fresh or key not in self._gradients:
+            with context.hidden():
+                upstream = [Variable(name=f"g{k}") for k in present]
+                nodes = self.gradient_nodes(wrt, present, upstream)
+                program = Program([*self.variables.values(), *upstream], nodes, mode=self.sample.mode)
+            if fresh:
+                return program
+            self._gradients[key] = program
+        return self._gradients[key]  # type: ignore[no-any-return]
+
+    def gradients_anew(self, values: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+        """As ``gradients``, of a graph that is built and laid out again."""
+        present = tuple(k for k, seed in enumerate(seeds) if seed is not None)
+        program = self._gradient_program(tuple(self.differentiable), present, fresh=True)
+        return self._run(program, [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+
+    def gradient_nodes(self, wrt: Sequence[int], present: Sequence[int], upstream: Sequence[Any]) -> list[Any]:
+        """The gradients as nodes; zeros where the op does not use an input."""
+        targets = [self.variables[i] for i in wrt]
+        found = pullback([self.outputs[k] for k in present], targets, upstream) if present else [None] * len(targets)
+        return [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
+
+    def curved(self, values: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The first gradients, and the gradients of the sum of their sines."""
+        wrt = self.differentiable
+        present = [k for k, seed in enumerate(seeds) if seed is not None]
+        key = ("second", tuple(present))
+        if key not in self._gradients:
+            with context.hidden():
+                upstream = [Variable(name=f"g{k}") for k in present]
+                first = self.gradient_nodes(wrt, present, upstream)
+                total = ops.Add(*(ops.Sum(ops.Sin(g)) for g in first))
+                targets = [self.variables[i] for i in wrt]
+                second = pullback([total], targets, [])
+                second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, second, strict=True)]
+                self._gradients[key] = Program([*self.variables.values(), *upstream], [*first, *second], mode=self.sample.mode)
+        found = self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+        return found[: len(wrt)], found[len(wrt) :]
+
+    # ---- on arrays, without a graph ----------------------------------------------------------------------------------
+
+    @property
+    def own_vjp(self) -> bool:
+        """Whether the class writes a gradient that can be asked for on arrays."""
+        return type(self.record).vjp is not Op.vjp
+
+    def inputs_for(self, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        """One value for each parent of the node, None for absent ones; None where the op makes some of them."""
+        found: list[Any] = [None if x is None else values[i] for i, x in enumerate(self.sample.inputs)]
+        for parent in self.node.parents[len(found) :]:
+            if parent is not None:
+                return None
+            found.append(None)
+        return tuple(found)
+
+    def vjp(self, values: Sequence[Any], seeds: Sequence[Any], outputs: Sequence[Any]) -> list[Any] | None:
+        """What ``vjp`` returns on arrays, one entry an input, not summed back where inputs were broadcast; None if it cannot."""
+        inputs = self.inputs_for(values)
+        if inputs is None or not self.own_vjp:
+            return None
+        many = self.record.num_outputs is not None
+        zeros = [np.zeros_like(y) if g is None else g for g, y in zip(seeds, outputs, strict=True)]
+        g: Any = tuple(zeros) if many else zeros[0]
+        y: Any = tuple(outputs) if many else outputs[0]
+        specs = self.record.shape_only_at
+        from ourdl_core import spec_of
+
+        shaped = [spec_of(x) if x is not None and specs(i) else x for i, x in enumerate(inputs)]
+        with in_domain(self.domain), np.errstate(all="ignore"):
+            found = self.record.vjp(g, y, *shaped)
+        return list(found) if isinstance(found, (tuple, list)) else [found]
+
+    def vjp_summed(self, values: Sequence[Any], seeds: Sequence[Any], outputs: Sequence[Any]) -> list[Any] | None:
+        """As ``vjp``, with the sums over broadcast axes that the base class Elementwise takes care of."""
+        found = self.vjp(values, seeds, outputs)
+        inputs = self.inputs_for(values)
+        if found is None or inputs is None or not isinstance(self.record, Elementwise):
+            return found
+        pairs = zip(found, inputs, strict=False)
+        return [ops.SumTo(d, x) if is_array(d) and is_array(x) and d.shape != x.shape else d for d, x in pairs]
+
+
+@contextmanager
+def in_domain(domain: str | None) -> Iterator[None]:
+    """Let bare names mean what they mean in the code of the package ``domain``."""
+    token = context.within.set(domain)
+    try:
+        yield
+    finally:
+        context.within.reset(token)
+
+
+def weights(y: Any, salt: int = 7) -> Any:
+    """An upstream gradient for the output ``y``: fixed random numbers between 0.5 and 1.5 with either sign; None without one."""
+    if not isinstance(y, np.ndarray) or y.dtype.kind != "f":
+        return None
+    drawn = np.random.default_rng((salt, y.size)).uniform(0.5, 1.5, y.shape)
+    signs = np.random.default_rng((salt, y.size, 1)).choice([-1.0, 1.0], y.shape)
+    return np.asarray(drawn * signs, y.dtype)
+
+
+def seeds_for(outputs: Sequence[Any], salt: int = 7) -> list[Any]:
+    """An upstream gradient for every floating output."""
+    return [weights(y, salt) for y in outputs]

@@ -1,0 +1,125 @@
+"""S01 and S02: whether the samples could show a fault at all, and whether every claim was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ourdl_contract.calls import seeds_for
+from ourdl_contract.checks import check
+from ourdl_contract.numeric import differences
+from ourdl_contract.result import FAILED, PASSED, PromiseError
+from ourdl_contract.samples import is_array
+from ourdl_contract.subject import Subject
+
+#: Fewer cases than this say nothing of an op.
+FLOOR = 20
+
+
+@check("S01", "the samples could show a fault")
+def adequate(s: Subject) -> Iterator[None]:
+    """Sizes that differ, an output that varies, a derivative that is not 0 everywhere, each attribute used once."""
+    _distinct_sizes(s)
+    yield
+    _varying(s)
+    yield
+    _attributes_used(s)
+    yield
+    for position in _with_gradient(s):
+        if not any(_slopes(s, sample, position) for sample in s.samples):
+            raise PromiseError(f"{s.slot(position)}: the derivative is 0 in every sample, so no wrong gradient could be seen")
+        yield
+
+
+def _distinct_sizes(s: Subject) -> None:
+    """An array of two axes or more whose sizes all differ and are more than 1: equal ones hide swapped axes."""
+    matrices = [x for sample in s.samples for x in sample.inputs if is_array(x) and x.ndim > 1]
+    if matrices and not any(len({*x.shape} - {0, 1}) == x.ndim for x in matrices):
+        shapes = ", ".join(str(list(x.shape)) for x in matrices[:6])
+        raise PromiseError(f"no sample has axes of different sizes above 1 (found {shapes}): swapped axes would not be seen")
+    if not any(is_array(x) and x.size > 1 for sample in s.samples for x in sample.inputs):
+        raise PromiseError("no sample has more than one element")
+
+
+def _varying(s: Subject) -> None:
+    if all(s.op.shape_only_at(i) for i in range(len(s.slots))):
+        return  # what depends on shapes alone may well be constant
+    outputs = [np.asarray(y) for values in s.values for y in values]
+    if all(y.size and (y == y.reshape(-1)[0]).all() for y in outputs) and len({y.reshape(-1)[0].item() for y in outputs}) == 1:
+        raise PromiseError(f"every output is {outputs[0].reshape(-1)[0]}: samples that show something are needed")
+
+
+def _attributes_used(s: Subject) -> None:
+    if "samples" in s.assumed:
+        return
+    for name, field in s.op.fields().items():
+        values = [sample.attributes[name] for sample in s.samples if name in sample.attributes]
+        if all(repr(value) == repr(field.default) for value in values):
+            raise PromiseError(f"no sample gives the attribute '{name}' another value than its default {field.default!r}")
+
+
+def _with_gradient(s: Subject) -> list[int]:
+    """The positions for which a gradient is promised: vjp does not say None."""
+    found: dict[int, None] = {}
+    for i, sample in enumerate(s.samples):
+        call = s.call(sample)
+        seeds = seeds_for(s.values[i])
+        if all(g is None for g in seeds):
+            continue
+        gradients: Any = call.vjp(sample.inputs, seeds, s.values[i])
+        found.update({p: None for p in call.differentiable if gradients is None or gradients[p] is not None})
+    return list(found)
+
+
+def _slopes(s: Subject, sample: Any, position: int) -> bool:
+    call = s.call(sample)
+    if position not in call.differentiable:
+        return False
+    seeds = seeds_for(call.forward(sample.inputs))
+    if all(g is None for g in seeds):
+        return False
+    s.now = ""
+    found = differences(call, sample.inputs, position, seeds, s.domains(sample)[position], s.contract.kinks, s.elementwise)
+    return bool(np.any(found.sound & (np.abs(found.value) > 10.0 * found.error)))
+
+
+@check("S02", "every claim was tried, on enough cases")
+def enough(s: Subject) -> Iterator[None]:
+    """Each claim has a check that ran at least one case, and all checks together ran no fewer than the floor."""
+    from ourdl_contract.checks import all_checks
+    from ourdl_contract.kit import run_check
+
+    results = {id: run_check(s, check) for id, check in all_checks().items() if id != "S02" and id not in HEAVY}
+    ran = {id: result.cases for id, result in results.items() if result.outcome in (PASSED, FAILED)}
+    s.now = ""
+    for claim, ids in _checks_of_claims(s).items():
+        if not any(ran.get(id, 0) or (id in results and results[id].outcome == FAILED) for id in ids):
+            raise PromiseError(f"nothing ran that could refute '{claim}' ({' or '.join(ids)}): give samples for it")
+        yield
+    total = sum(ran.values())
+    s.figures["cases"] = total
+    if total < FLOOR:
+        raise PromiseError(f"only {total} cases ran, fewer than {FLOOR}: more samples, or larger ones, are needed")
+
+
+#: Checks that start processes or take time, which no claim depends on.
+HEAVY = ("R03", "R04", "R05", "P01", "P02", "T01", "X01", "F16")
+
+
+def _checks_of_claims(s: Subject) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {"computes": ("F02", "F05", "F12")}
+    if s.contract.reference is not None or s.contract.training is not None:
+        found["reference"] = ("F01",)
+    if s.contract.batched:
+        found["batched"] = ("B01",)
+    if "elementwise" in s.claims:
+        found["elementwise"] = ("F07", "B01", "N01")
+    if "loss" in s.claims:
+        found["loss"] = ("G10",)
+    if _with_gradient(s):
+        found["gradient"] = ("G01",)
+        if "second_order" in s.claims:
+            found["second_order"] = ("G09",)
+    return found

@@ -1,0 +1,361 @@
+"""F01 to F07, F14 to F16: what an op computes, from whatever arrays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ourdl_contract.checks import check
+from ourdl_contract.numeric import compare
+from ourdl_contract.result import NotApplicable, PromiseError
+from ourdl_contract.samples import is_array, is_floating, of_dtype, rounded, sizes_replaced, tails, with_inputs, zero_d
+from ourdl_contract.subject import Subject
+from ourdl_core import Error, Program, Sample, Variable, context
+
+
+@check("F01", "equals the float64 reference")
+def equals_reference(s: Subject) -> Iterator[None]:
+    """Every sample, then the tails of the inputs as far as the reference is finite there."""
+    if not any(s.has_reference(sample) for sample in s.samples):
+        raise NotApplicable("its contract gives no reference")
+    for i, sample in s.cases(s.has_reference):
+        _compare_outputs(s, s.values[i], _reference(s, sample), sample)
+        yield
+    for i, sample in s.cases(s.has_reference):
+        for what, far in tails(sample, s.domains(sample), s.elementwise):
+            s.says(i, far, what)
+            expected = s.expected_or_none(far)
+            if expected is not None:
+                found, expected = _where_finite(s.forward(far), expected)
+                _compare_outputs(s, found, expected, far)
+                yield
+
+
+def _reference(s: Subject, sample: Sample) -> list[np.ndarray]:
+    try:
+        return s.expected(sample)
+    except Exception as error:
+        raise PromiseError(f"the reference itself raised {type(error).__name__}: {error}") from error
+
+
+def _where_finite(found: list[Any], expected: list[np.ndarray]) -> tuple[list[Any], list[np.ndarray]]:
+    """Both with NaN put where the reference is not finite."""
+    pairs = [(y, b) if b.dtype.kind != "f" or y.shape != b.shape else _masked(y, b) for y, b in zip(found, expected, strict=True)]
+    return [y for y, _ in pairs], [b for _, b in pairs]
+
+
+def _masked(y: Any, b: np.ndarray) -> tuple[Any, np.ndarray]:
+    finite = np.isfinite(b)
+    return np.where(finite, y, np.nan), np.where(finite, b, np.nan)
+
+
+def _compare_outputs(s: Subject, found: list[Any], expected: list[np.ndarray], sample: Sample, dtype: str = "f8") -> None:
+    if len(found) != len(expected):
+        raise PromiseError(f"it has {len(found)} outputs, the reference gives {len(expected)}")
+    for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+        floating = b.dtype.kind in "fc"
+        compare(y, b, s.tol(dtype, sample), f"output {k}", "the reference says", exact=not floating)
+
+
+@check("F02", "the dtype is kept exactly")
+def keeps_dtype(s: Subject) -> Iterator[None]:
+    """Floating outputs have the dtype of the floating inputs, unless attributes fix it; others that of the reference."""
+    for name, dtype in (s.dtypes or {"f8": np.dtype(np.float64)}).items():
+        for i, sample in s.cases():
+            given = of_dtype(sample, dtype)
+            s.says(i, given, f"as {dtype}")
+            expected = s.expected(sample) if s.has_reference(sample) else None
+            for k, y in enumerate(s.forward(given)):
+                wanted = _expected_dtype(s, given, dtype, y, None if expected is None else expected[k])
+                if np.asarray(y).dtype != wanted:
+                    raise PromiseError(f"output {k} is {np.asarray(y).dtype}, expected {wanted} ({name} in)")
+            yield
+
+
+def _expected_dtype(s: Subject, sample: Sample, dtype: Any, y: Any, expected: Any) -> Any:
+    found = np.asarray(y).dtype if expected is None else expected.dtype
+    if found.kind != "f" or "fixed_dtype" in s.claims:
+        return found
+    return dtype if any(is_floating(x) for x in sample.inputs) else found
+
+
+@check("F03", "float32 is close to float64")
+def float32_close(s: Subject) -> Iterator[None]:
+    """For the numbers that float32 holds: samples and tails, wherever the result is in float32's range."""
+    if "f4" not in s.dtypes or "f8" not in s.dtypes:
+        raise NotApplicable("it does not take both dtypes")
+    for i, sample in s.cases(lambda sample: any(is_floating(x) for x in sample.inputs)):
+        for what, each in [("as float32", sample), *tails(sample, s.domains(sample), s.elementwise)]:
+            double, single = rounded(each, np.float32), of_dtype(each, np.float32)
+            s.says(i, single, what)
+            _compare_precision(s, s.forward(single), _in_double(s, double), sample, "f4")
+            yield
+
+
+def _in_double(s: Subject, sample: Sample) -> list[Any]:
+    """The reference in float64, else the op itself."""
+    expected = s.expected_or_none(sample) if s.has_reference(sample) else None
+    return s.forward(sample) if expected is None else expected
+
+
+def _compare_precision(s: Subject, found: list[Any], expected: list[Any], sample: Sample, dtype: str) -> None:
+    most = float(np.finfo({"f2": np.float16, "f4": np.float32}[dtype]).max)
+    for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+        if np.asarray(b).dtype.kind != "f":
+            continue
+        within = np.isfinite(b) & (np.abs(b) < most / 10)
+        if np.shape(y) != np.shape(b):
+            raise PromiseError(f"output {k} has shape {list(np.shape(y))}, in float64 {list(np.shape(b))}")
+        y, b = np.where(within, y, np.nan), np.where(within, b, np.nan)
+        compare(y, b, s.tol(dtype, sample), f"output {k}", "in float64 it is")
+
+
+@check("F04", "claims of dtypes hold both ways", "S")
+def dtype_claims(s: Subject) -> Iterator[None]:
+    """A dtype that is claimed works and is near the reference; one that is not raises, or is right all the same."""
+    if not any(is_floating(x) for sample in s.samples for x in sample.inputs):
+        raise NotApplicable("it has no floating inputs")
+    for name, dtype in (("f2", np.float16), ("f4", np.float32), ("f8", np.float64)):
+        claimed = name in s.contract.dtypes
+        if name == "f2" and not claimed:
+            continue
+        for i, sample in s.cases(lambda sample: any(is_floating(x) for x in sample.inputs)):
+            given = of_dtype(sample, dtype)
+            s.says(i, given, f"as {np.dtype(dtype)}, which its contract {'claims' if claimed else 'does not claim'}")
+            try:
+                found = s.forward(given)
+            except Exception as error:
+                if claimed:
+                    raise PromiseError(f"it raised {type(error).__name__}: {error}") from error
+                yield
+                continue
+            if name != "f8":
+                _compare_precision(s, found, _in_double(s, rounded(sample, dtype)), sample, name)
+            yield
+
+
+@check("F05", "inferred shape and dtype are the actual ones")
+def inferred(s: Subject) -> Iterator[None]:
+    """From declared sizes, and from unknown ones; in every dtype claimed."""
+    for dtype in (s.dtypes or {"f8": np.dtype(np.float64)}).values():
+        for i, sample in s.cases():
+            given = of_dtype(sample, dtype)
+            values = s.forward(given)
+            for sizes in ("known", "unknown"):
+                s.says(i, given, f"with {sizes} sizes")
+                for k, (node, y) in enumerate(zip(_declared(s, given, sizes), values, strict=True)):
+                    _compare_spec(node.spec, np.asarray(y), k, sizes)
+                yield
+
+
+def _declared(s: Subject, sample: Sample, sizes: str) -> list[Any]:
+    """The outputs as nodes of Variables that declare themselves."""
+    with context.hidden():
+        inputs = [
+            Variable(shape=x.shape if sizes == "known" else (None,) * x.ndim, dtype=x.dtype, name=f"x{i}") if is_array(x) else x
+            for i, x in enumerate(sample.inputs)
+        ]
+        return list(s.op(*inputs, **sample.attributes).outputs)
+
+
+def _compare_spec(spec: Any, y: np.ndarray, k: int, sizes: str) -> None:
+    fits = spec.ndim == y.ndim and all(
+        n == m or (n is None and sizes == "unknown") for n, m in zip(spec.shape, y.shape, strict=True)
+    )
+    if not fits or spec.dtype != y.dtype:
+        raise PromiseError(f"output {k} is inferred as {spec}, but is {y.dtype}{list(y.shape)}")
+
+
+@check("F06", "an array comes out of arrays, 0-d included")
+def array_out(s: Subject) -> Iterator[None]:
+    """No Python number and no NumPy scalar, whose type and dtype would follow other rules."""
+    for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
+        for what, each in [("", sample), *([("0-d", zero_d(sample))] if s.elementwise else [])]:
+            s.says(i, each, what or "as given")
+            for k, y in enumerate(s.forward(each)):
+                if not isinstance(y, np.ndarray):
+                    raise PromiseError(f"output {k} of arrays is a {type(y).__name__} {y!r:.40}, expected an array")
+            yield
+
+
+@check("F07", "arrays of size 0 work")
+def size_zero(s: Subject) -> Iterator[None]:
+    """Each size of a sample replaced by 0: the shape that the reference gives, and no error where it gives one."""
+    for i, sample in s.cases():
+        for size, empty in sizes_replaced(sample, 0):
+            s.says(i, empty, f"with 0 in the place of {size}")
+            expected = s.expected_or_none(empty) if s.has_reference(sample) else None
+            if expected is None and not s.elementwise:
+                continue  # whether it has a value at all, nobody says
+            found = s.forward(empty)
+            for k, y in enumerate(found):
+                shape = np.broadcast_shapes(*(x.shape for x in empty.inputs if is_array(x))) if expected is None else expected[k].shape
+                if y.shape != shape:
+                    raise PromiseError(f"output {k} has shape {list(y.shape)}, expected {list(shape)}")
+            yield
+
+
+@check("F14", "NaN is passed on, and what should be finite is")
+def passes_nan_on(s: Subject) -> Iterator[None]:
+    """NaN in one element: NaN in the outputs where the reference has it (an elementwise op: in that place)."""
+    if not s.dtypes:
+        raise NotApplicable("it has no floating inputs")
+    for i, sample in s.cases():
+        for position, x in enumerate(sample.inputs):
+            if is_floating(x) and x.size and not s.op.shape_only_at(position):
+                spoiled = with_inputs(sample, [_with_nan(x) if j == position else y for j, y in enumerate(sample.inputs)])
+                s.says(i, spoiled, f"with NaN in {s.slot(position)}")
+                if _compare_nan(s, sample, spoiled):
+                    yield
+        s.says(i, sample, "as given")
+        for k, y in enumerate(s.values[i]):
+            if s.has_reference(sample) and np.asarray(y).dtype.kind == "f":
+                finite = np.isfinite(_reference(s, sample)[k])
+                if not np.all(np.isfinite(y)[finite]):
+                    raise PromiseError(f"output {k} is not finite where the reference is")
+                yield
+
+
+def _with_nan(x: np.ndarray) -> np.ndarray:
+    spoiled = x.copy()
+    spoiled[(0,) * x.ndim] = np.nan
+    return spoiled
+
+
+def _compare_nan(s: Subject, sample: Sample, spoiled: Sample) -> bool:
+    expected = s.expected_or_none(spoiled) if s.has_reference(sample) else None
+    if expected is None and not issubclass_elementwise(s):
+        return False
+    for k, y in enumerate(s.forward(spoiled)):
+        if y.dtype.kind != "f":
+            continue
+        if expected is None:
+            if not np.isnan(y).any():
+                raise PromiseError(f"output {k} holds no NaN: it was swallowed")
+        elif expected[k].dtype.kind == "f" and not np.array_equal(np.isnan(y), np.isnan(expected[k])):
+            where = np.argwhere(np.isnan(y) != np.isnan(expected[k]))[0].tolist()
+            raise PromiseError(f"output {k} at {where} is {y[tuple(where)]}, the reference says {expected[k][tuple(where)]}")
+    return True
+
+
+def issubclass_elementwise(s: Subject) -> bool:
+    """Without a reference only a floating function of one floating input is known to pass NaN on."""
+    return s.elementwise and len(s.slots) == 1
+
+
+@check("F15", "bad input is refused in the declared words")
+def refuses(s: Subject) -> Iterator[None]:
+    """The errors of the contract; and text, a missing input and an unknown attribute, which every op refuses."""
+    sample = s.samples[0]
+    for error in (*s.contract.errors, *_errors_of_every_op(s, sample)):
+        s.now = f"{s.op.__name__}{_call_text(error)}"
+        _raises(s, error)
+        yield
+
+
+def _call_text(error: Error) -> str:
+    parts = [f"{x.dtype}{list(x.shape)}" if is_array(x) else repr(x)[:40] for x in error.args]
+    parts += [f"{name}={value!r:.60}" for name, value in error.attributes.items()]
+    return f"({', '.join(parts)})"
+
+
+def _errors_of_every_op(s: Subject, sample: Sample) -> list[Error]:
+    name = re.escape(s.op.__name__)
+    found = [Error(sample.inputs, type=TypeError, match=name, attributes={**sample.attributes, "no_such_attribute": 1})]
+    if s.slots and s.slots[0].kind in ("required", "variadic"):
+        rest = sample.inputs[1:]
+        found.append(Error(("text", *rest), type=TypeError, match=name, attributes=sample.attributes))
+    if sum(slot.kind == "required" for slot in s.slots) > 1:
+        found.append(Error(sample.inputs[:1], type=TypeError, match=f"{name}.*missing", attributes=sample.attributes))
+    return found
+
+
+def _raises(s: Subject, error: Error) -> None:
+    before = [x.tobytes() if is_array(x) else None for x in error.args]
+    try:
+        _run_declared(s, error)
+    except Exception as raised:
+        said = "".join([str(raised), *(f"\n{note}" for note in getattr(raised, "__notes__", ()))])
+        if type(raised) is not error.type or not re.search(error.match, said, re.DOTALL):
+            raise PromiseError(
+                f"it raised {type(raised).__name__}: {said[:300]!r}, declared is {error.type.__name__} with {error.match!r}"
+            ) from raised
+    else:
+        raise PromiseError(f"nothing was raised, declared is {error.type.__name__} with {error.match!r}")
+    if before != [x.tobytes() if is_array(x) else None for x in error.args]:
+        raise PromiseError("an input had been written to before the error was raised")
+
+
+def _run_declared(s: Subject, error: Error) -> None:
+    """Make the node, infer its shape, run it: an error may come at any of these."""
+    with context.hidden():
+        given = [x for x in error.args if is_array(x)]
+        inputs = [Variable(shape=x.shape, dtype=x.dtype) if is_array(x) else x for x in error.args]
+        node = s.op(*inputs, **error.attributes)
+        outputs = [output for output in node.outputs if output.spec is not None]
+        program = Program([v for v in inputs if isinstance(v, Variable)], outputs)
+    program(program.init(*given), *given)
+
+
+@check("F16", "the same on every array library installed")
+def other_libraries(s: Subject) -> Iterator[None]:
+    """array-api-strict, which has the standard's functions only; JAX where it is installed. Values and gradients."""
+    libraries = [name for name in ("array_api_strict", "jax") if find_spec(name) is not None]
+    if "array_api_strict" not in libraries:
+        raise NotApplicable("array-api-strict is not installed: pip install 'ourdl[contract]'")
+    for name in libraries:
+        for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
+            if name == "jax" and i > 0:
+                break  # it compiles for every shape: one sample shows whether the op speaks to it at all
+            s.now = f"{s.now}, arrays of {name}"
+            with _library(name) as library:
+                _compare_library(s, sample, s.values[i], library)
+            yield
+
+
+def _library(name: str) -> Any:
+    import contextlib
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Any]:
+        if name == "jax":
+            import jax
+            import jax.numpy
+
+            with jax.enable_x64(True):
+                yield jax.numpy
+        else:
+            import array_api_strict
+
+            yield array_api_strict
+
+    return opened()
+
+
+def _compare_library(s: Subject, sample: Sample, expected: list[Any], library: Any) -> None:
+    from ourdl_contract.calls import Call, seeds_for
+
+    given = [library.asarray(x) if is_array(x) else x for x in sample.inputs]
+    call = Call(s.op, sample, s.domain, s.seed)
+    found = call.forward(given)
+    for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+        _check_home(y, library, f"output {k}")
+        compare(np.asarray(y), b, s.tol("f8", sample), f"output {k}", "NumPy's is", exact=b.dtype.kind not in "fc")
+    seeds = seeds_for(expected)
+    if not call.differentiable or all(g is None for g in seeds):
+        return
+    mine = s.call(sample).gradients(sample.inputs, seeds)
+    theirs = call.gradients(given, [None if g is None else library.asarray(g) for g in seeds])
+    for i, a, b in zip(call.differentiable, theirs, mine, strict=True):
+        _check_home(a, library, f"the gradient of {s.slot(i)}")
+        compare(np.asarray(a), b, (1e-8, 1e-8), f"the gradient of {s.slot(i)}", "NumPy's is")
+
+
+def _check_home(y: Any, library: Any, what: str) -> None:
+    home = getattr(y, "__array_namespace__", lambda: None)()
+    if home is None or home.__name__.partition(".")[0] != library.__name__.partition(".")[0]:
+        raise PromiseError(f"{what} is a {type(y).__module__}.{type(y).__name__}, not an array of {library.__name__}")

@@ -1,0 +1,355 @@
+"""B, N, P, T, D, X: batches, ways to run, Python numbers, saving, threads, documentation, speed."""
+
+from __future__ import annotations
+
+import copy
+import doctest
+import json
+import math
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ourdl_contract.calls import Call, in_domain, seeds_for
+from ourdl_contract.checks import check
+from ourdl_contract.numeric import compare
+from ourdl_contract.probe import in_fresh_process
+from ourdl_contract.result import NotApplicable, PromiseError
+from ourdl_contract.samples import full, is_array, is_floating, mapped, with_inputs, zero_d
+from ourdl_contract.subject import Subject, said
+from ourdl_core import Composite, Graph, Sample, Variable, context, ops, registry, spec_of
+from ourdl_core.kernels import bind
+from ourdl_core.ops import NamedOp
+
+CLOSE = (1e-9, 1e-9)
+SLOW = 20.0  # times the reference
+
+
+@check("B01", "a batch equals its items")
+def batches(s: Subject) -> Iterator[None]:
+    """Of an elementwise op, and of the inputs that the contract calls batched: each item alone gives its part."""
+    if not s.elementwise and not s.contract.batched:
+        raise NotApplicable("neither elementwise nor batched")
+    for i, sample in s.cases(lambda sample: sample.mode == "inference"):
+        whole = full(sample) if s.elementwise else sample
+        places = [j for j, x in enumerate(whole.inputs) if is_array(x) and x.ndim and _is_batched(s, j)]
+        counts = {whole.inputs[j].shape[0] for j in places}
+        if len(counts) != 1 or counts == {0}:
+            continue
+        outputs = s.forward(whole)
+        for item in range(counts.pop()):
+            inputs = [x[item : item + 1] if j in places else x for j, x in enumerate(whole.inputs)]
+            alone = with_inputs(whole, inputs)
+            s.says(i, alone, f"item {item} of the batch alone")
+            for k, (y, b) in enumerate(zip(s.forward(alone), outputs, strict=True)):
+                compare(y, b[item : item + 1], CLOSE, f"output {k}", "in the batch it is")
+            yield
+
+
+def _is_batched(s: Subject, position: int) -> bool:
+    return s.elementwise or s.slots[min(position, len(s.slots) - 1)].name in s.contract.batched
+
+
+@check("B02", "every way to run it agrees, forward and gradient")
+def ways(s: Subject) -> Iterator[None]:
+    """``compute`` and its kernel; at once on arrays; the Node methods; each against the Program."""
+    for i, sample in s.cases():
+        record = s.op.make(sample.attributes)
+        values = _all_inputs(s, sample)
+        if values is not None and not isinstance(record, Composite) and bind(record, np) != record.compute:
+            s.now = f"{s.label(i, sample)}, compute against its kernel for NumPy"
+            with np.errstate(all="ignore"):
+                found = record.compute(*values)
+            _compare_all(found if record.num_outputs is not None else (found,), s.values[i])
+            yield
+        if sample.mode == "inference" and values is not None and any(x is not None for x in sample.inputs):
+            s.now = f"{s.label(i, sample)}, at once on arrays"
+            with in_domain(s.domain):
+                found = NamedOp(s.op)(*sample.inputs, **sample.attributes)
+            _compare_all(found if record.num_outputs is not None else (found,), s.values[i])
+            yield
+        if values is not None:
+            s.now = f"{s.label(i, sample)}, by the Node methods"
+            _by_node_methods(s, sample, s.values[i])
+            yield
+
+
+def _all_inputs(s: Subject, sample: Sample) -> list[Any] | None:
+    """The inputs as ``compute`` receives them; None where the op makes some of them."""
+    inputs = s.call(sample).inputs_for(sample.inputs)
+    if inputs is None:
+        return None
+    return [spec_of(x) if x is not None and s.op.shape_only_at(j) else x for j, x in enumerate(inputs)]
+
+
+def _compare_all(found: Any, expected: list[Any], what: str = "output") -> None:
+    if len(found) != len(expected):
+        raise PromiseError(f"it gives {len(found)} outputs, a Program {len(expected)}")
+    for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+        compare(y, b, CLOSE, f"{what} {k}", "in a Program it is", exact=np.asarray(b).dtype.kind not in "fc")
+
+
+def _by_node_methods(s: Subject, sample: Sample, expected: list[Any]) -> None:
+    call = s.call(sample)
+    with context.hidden():
+        variables = {j: Variable(sample.inputs[j], name=f"x{j}") for j in call.places}
+        node = s.op(*(variables.get(j, x) for j, x in enumerate(sample.inputs)), **sample.attributes)
+        outputs = list(node.outputs)
+        for k, output in enumerate(outputs):
+            value = output.forward(sample.mode)
+            compare(value, expected[k], CLOSE, f"output {k}", "in a Program it is", exact=expected[k].dtype.kind not in "fc")
+        floating = [k for k, y in enumerate(expected) if y.dtype.kind == "f"]
+        if not floating or not call.differentiable:
+            return
+        k = floating[0]
+        outputs[k].forward(sample.mode)
+        ones = [np.ones_like(y) if j == k else None for j, y in enumerate(expected)]
+        for j, b in zip(call.differentiable, call.gradients(sample.inputs, ones), strict=True):
+            a = variables[j].get_grad()
+            compare(np.zeros(b.shape) if a is None else a, b, CLOSE, f"the gradient of {s.slot(j)}", "in a Program it is")
+
+
+@check("N01", "Python numbers in, Python numbers out, with IEEE results")
+def numbers(s: Subject) -> Iterator[None]:
+    """As 0-d arrays give them: at elements of the samples, at 0, -1, infinity and NaN; gradients too."""
+    if not s.elementwise:
+        raise NotApplicable("not elementwise")
+    for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
+        for what, each in _single(sample):
+            arrays = zero_d(each)
+            plain = [x.item() if is_array(x) else x for x in arrays.inputs]
+            s.says(i, with_inputs(arrays, plain), what)
+            call = s.call(arrays)
+            expected = call.forward(arrays.inputs)
+            found = call.forward(plain)
+            for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+                _compare_number(y, b, f"output {k}")
+            seeds = seeds_for(expected)
+            if call.differentiable and any(g is not None for g in seeds):
+                upstream = [None if g is None else g.item() for g in seeds]
+                pairs = zip(call.gradients(plain, upstream), call.gradients(arrays.inputs, seeds), strict=True)
+                for position, (a, b) in zip(call.differentiable, pairs, strict=True):
+                    _compare_number(a, b, f"the gradient of {s.slot(position)}")
+            yield
+
+
+def _single(sample: Sample) -> Iterator[tuple[str, Sample]]:
+    """Elements of a sample, then special numbers for each floating input in turn."""
+    whole = full(sample)
+    size = max(x.size for x in whole.inputs if is_array(x))
+    for place in sorted({0, size // 2, size - 1}) if size else ():
+        yield "as Python numbers", mapped(whole, lambda x, place=place: x.reshape(-1)[place : place + 1].reshape(()))  # type: ignore[misc]
+    for position, x in enumerate(whole.inputs):
+        if is_floating(x) and size:
+            for special in (0.0, -1.0, math.inf, -math.inf, math.nan):
+                inputs = [y.reshape(-1)[:1].reshape(()) if is_array(y) else y for y in whole.inputs]
+                inputs[position] = np.asarray(special)
+                yield f"with {special} as Python number", with_inputs(whole, inputs)
+
+
+def _compare_number(y: Any, b: Any, what: str) -> None:
+    if type(y) not in (float, int, bool):
+        raise PromiseError(f"{what} of Python numbers is a {type(y).__module__}.{type(y).__name__}, expected a Python number")
+    if not (y == b or (y != y and b != b) or math.isclose(y, b, rel_tol=1e-9, abs_tol=1e-12)):
+        raise PromiseError(f"{what} of Python numbers is {y!r}, of 0-d arrays {b!s}")
+
+
+@check("P01", "pickle, copy and model file bring it back, in a fresh process")
+def saved(s: Subject) -> Iterator[None]:
+    """Equal records from copies; from the file, in a process that knows nothing, equal values."""
+    tasks = []
+    for i, sample in s.cases():
+        record = s.op.make(sample.attributes)
+        for how in (copy.copy, copy.deepcopy):
+            if how(record) != record:
+                raise PromiseError(f"copy.{how.__name__} of {record!r} is not equal to it")
+        yield
+        if registry.id_of(getattr(s.op, "classic", s.op)) is None or _makes(s, sample) or sample.mode == "training":
+            continue
+        pickled = None if record.functions() else _pickled(record)
+        tasks.append({"sample": i, "tree": _tree(s, sample, i), "pickled": pickled, "inputs": _given(s, sample)})
+    if not tasks:
+        return
+    found = in_fresh_process("saved", {"tasks": tasks})
+    for task, outputs in zip(tasks, found, strict=True):
+        i = task["sample"]
+        s.now = f"{s.label(i, s.samples[i])}, in a fresh process"  # type: ignore[index]
+        if isinstance(outputs, str):
+            raise PromiseError(outputs)
+        if task["pickled"] is not None and outputs["record"] != repr(s.op.make(s.samples[i].attributes)):  # type: ignore[index]
+            raise PromiseError(f"its pickle is read as {outputs['record']}")
+        _compare_all(outputs["values"], s.values[i], "output")  # type: ignore[index]
+        yield
+
+
+def _makes(s: Subject, sample: Sample) -> bool:
+    return s.call(sample).inputs_for(sample.inputs) is None
+
+
+def _pickled(record: Any) -> bytes:
+    try:
+        return pickle.dumps(record)
+    except Exception as error:
+        raise PromiseError(f"it cannot be pickled: {said(error)}") from error
+
+
+def _given(s: Subject, sample: Sample) -> list[Any]:
+    return [sample.inputs[j] for j in s.call(sample).places]
+
+
+def _tree(s: Subject, sample: Sample, i: int) -> str:
+    """The model file of one call, as JSON."""
+    call = s.call(sample)
+    try:
+        with Graph() as graph:
+            variables = {}
+            for j in call.places:
+                x = sample.inputs[j]
+                variables[j] = Variable(shape=(None,) * x.ndim, dtype=x.dtype, name=f"x{j}")
+            node = s.op(*(variables.get(j, x) for j, x in enumerate(sample.inputs)), **sample.attributes, name="y")
+            graph.inputs = {str(v.name): v for v in variables.values()}
+            graph.outputs = {f"y{k}": output for k, output in enumerate(node.outputs)}
+        return json.dumps(graph.to_dict())
+    except Exception as error:
+        raise PromiseError(f"it cannot be written to a model file: {said(error)}") from error
+
+
+@check("P02", "files of earlier releases are still read", "S")
+def frozen_files(s: Subject) -> Iterator[None]:
+    """The nodes that the contract keeps as ``frozen``."""
+    if not s.contract.frozen:
+        raise NotApplicable("its contract keeps no node of an earlier release")
+    for row in s.contract.frozen:
+        s.now = f"the frozen node {dict(row)}"
+        count = max((j for j, x in enumerate(s.samples[0].inputs) if x is not None), default=-1) + 1
+        inputs = {f"x{j}": _declared(s.samples[0].inputs[j]) for j in range(count) if is_array(s.samples[0].inputs[j])}
+        tree = {"ourdl": 1, "inputs": inputs, "nodes": {"y": {"in": list(inputs), **row}}, "outputs": {"y": "y"}}
+        if not inputs:
+            del tree["nodes"]["y"]["in"]  # type: ignore[index]
+        try:
+            graph = Graph.from_dict(tree)
+        except Exception as error:
+            raise PromiseError(f"it cannot be read: {said(error)}") from error
+        if type(graph["y"].op) is not s.op:
+            raise PromiseError(f"it is read as {graph['y'].kind}")
+        yield
+
+
+def _declared(x: Any) -> dict[str, Any]:
+    return {"shape": list(x.shape), "dtype": x.dtype.name}
+
+
+@check("T01", "right when 8 threads run it at once")
+def threads(s: Subject) -> Iterator[None]:
+    """One Program, 8 threads behind a barrier, each with values of its own, the interpreter switching all the time."""
+    i, sample = next(s.cases(lambda sample: any(is_floating(x) and x.size > 1 for x in sample.inputs)), (None, None))
+    if sample is None:
+        raise NotApplicable("no sample has a floating array")
+    call = s.call(sample)
+    turns = [mapped(sample, lambda x, k=k: np.roll(x.reshape(-1), k).reshape(x.shape) if is_floating(x) else x) for k in range(8)]  # type: ignore[misc]
+    expected = [call.forward(each.inputs) for each in turns]
+    seeds = seeds_for(expected[0])
+    gradient = bool(call.differentiable) and any(g is not None for g in seeds)
+    slopes = [call.gradients(each.inputs, seeds) for each in turns] if gradient else [[] for _ in turns]
+    wrong: list[str] = []
+    barrier = threading.Barrier(8)
+
+    def work(k: int) -> None:
+        barrier.wait()
+        deadline = time.monotonic() + 0.15
+        while not wrong and time.monotonic() < deadline:
+            for _ in range(10):
+                with np.errstate(all="ignore"):
+                    found = call.forward(turns[k].inputs)
+                    found += call.gradients(turns[k].inputs, seeds) if gradient else []
+                if any(a.tobytes() != b.tobytes() for a, b in zip(found, [*expected[k], *slopes[k]], strict=True)):
+                    wrong.append(f"thread {k} got other values than it gets alone: something is shared between calls")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    failed: list[BaseException] = []
+    try:
+        workers = [threading.Thread(target=_guarded(work, failed, barrier), args=(k,), daemon=True) for k in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(10.0)
+    finally:
+        sys.setswitchinterval(interval)
+    assert i is not None
+    if failed:
+        raise failed[0]
+    if wrong:
+        raise PromiseError(wrong[0])
+    yield
+
+
+def _guarded(work: Any, failed: list[BaseException], barrier: Any) -> Any:
+    def run(k: int) -> None:
+        try:
+            work(k)
+        except threading.BrokenBarrierError:
+            pass
+        except Exception as error:
+            failed.append(error)
+            barrier.abort()
+
+    return run
+
+
+@check("D01", "the docstring has the formula, and an example that runs", "S")
+def documented(s: Subject) -> Iterator[None]:
+    """A formula or what it is between double backticks or in words of the first line; lines of ``>>>``."""
+    text = s.op.__dict__.get("__doc__") or getattr(getattr(s.op, "classic", None), "__doc__", None)
+    if not text or not text.strip():
+        raise PromiseError("there is no docstring: its first line says what it computes, as ``x * tanh(x)``")
+    yield
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    module = sys.modules.get(s.op.__module__)
+    names = {**vars(module), "np": np, "ops": ops} if module is not None else {"np": np, "ops": ops}
+    examples = doctest.DocTestParser().get_doctest(text, names, s.op.__name__, None, 0)
+    if not examples.examples:
+        raise PromiseError(f"the docstring has no example: write one, as >>> ops.{s.op.__name__}(...)")
+    said_: list[str] = []
+    with in_domain(s.domain):
+        runner.run(examples, out=said_.append, clear_globs=False)
+    if runner.failures:
+        lines = [line.strip() for line in "".join(said_).splitlines() if line.strip() and not line.startswith("*")]
+        raise PromiseError("the example of the docstring shows something else: " + " ".join(lines)[:300])
+    yield
+
+
+@check("X01", "not much slower than the reference", "S")
+def speed(s: Subject) -> Iterator[None]:
+    """The best of several runs over 100,000 elements, beside the reference on the same; the ratio is reported."""
+    if not s.elementwise:
+        raise NotApplicable("not elementwise: small samples would measure calls, not the op")
+    chosen = [x for _, x in s.cases() if s.has_reference(x) and any(is_floating(y) and y.size for y in x.inputs)]
+    if not chosen:
+        raise NotApplicable("its contract gives no reference")
+    sample = chosen[0]
+    large = mapped(full(sample), lambda x: np.resize(x, 100_000))
+    call = Call(s.op, large, s.domain, s.seed)
+    s.now = f"{s.op.__name__} of 100,000 elements"
+    mine = _best(lambda: call.forward(large.inputs))
+    theirs = _best(lambda: s.expected(large))
+    s.figures["speed"] = round(mine / theirs, 3)
+    if mine > SLOW * theirs:
+        raise PromiseError(f"it takes {mine * 1e3:.2f} ms, {mine / theirs:.0f} times as long as the reference (limit {SLOW:g})")
+    yield
+
+
+def _best(run: Any) -> float:
+    best = math.inf
+    for _ in range(4):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+        if best > 0.2:
+            break
+    return best
