@@ -11,6 +11,11 @@ class Gelu(Composite):
 
     ``approximate="tanh"`` puts ``(1 + tanh(u)) / 2`` for ``Phi(x)``, with ``u = sqrt(2 / pi) * (x + 0.044715 * x³)``;
     it is computed as ``Sigmoid(2 * u)``, the same number without cancellation (Hendrycks and Gimpel, 2016).
+
+    >>> ops.Gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    >>> ops.Gelu(np.array([-1.0, 0.0, 1.0]), approximate="tanh").round(4)
+    array([-0.1588,  0.    ,  0.8412])
     """
 
     approximate: Literal["none", "tanh"] = "none"

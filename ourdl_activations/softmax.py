@@ -26,7 +26,11 @@ class Normalised(Op):
 
 
 class Softmax(Normalised):
-    """``exp(x) / sum(exp(x))`` along ``axis``. A score of -inf gives 0; scores that are all -inf give NaN."""
+    """``exp(x) / sum(exp(x))`` along ``axis``. A score of -inf gives 0; scores that are all -inf give NaN.
+
+    >>> ops.Softmax(np.array([1000.0, 1000.0, -np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
 
     def compute(self, x):
         xp = namespace(x)
@@ -39,7 +43,11 @@ class Softmax(Normalised):
 
 
 class LogSoftmax(Normalised):
-    """``x - log(sum(exp(x)))`` along ``axis``: the logarithm of Softmax, finite where that is rounded to 0."""
+    """``x - log(sum(exp(x)))`` along ``axis``: the logarithm of Softmax, finite where that is rounded to 0.
+
+    >>> ops.LogSoftmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
 
     def compute(self, x):
         xp = namespace(x)

@@ -28,8 +28,10 @@ class Call:
             node = op(*inputs, **sample.attributes)
             self.node = node
             self.outputs = list(node.outputs)
+            for each in (node, *self.variables.values()):
+                each._where = None  # where the kit builds it says nothing to a reader of a message
         self.forward_program = Program(list(self.variables.values()), self.outputs, mode=sample.mode)
-        self._state: dict[str, Any] | None = None
+        self._states: dict[Any, dict[str, Any]] = {}
         self._gradients: dict[Any, Any] = {}
 
     @property
@@ -42,17 +44,19 @@ class Call:
         return self._run(self.forward_program, [values[i] for i in self.places])
 
     def _run(self, program: Program, given: list[Any]) -> list[Any]:
-        if self._state is None:
-            self._state = self._first_state([np.asarray(x) if isinstance(x, np.ndarray) else x for x in given])
-        found, _ = program(self._state, *given)
+        kinds = tuple(getattr(x, "dtype", type(x)) for x in given[: len(self.places)])
+        if kinds not in self._states:
+            self._states[kinds] = self._first_state(given[: len(self.places)])
+        found, _ = program(self._states[kinds], *given)
         return list(found)
 
     def _first_state(self, given: list[Any]) -> dict[str, Any]:
         """What the op makes for itself where the sample does not give it (parameters, states, keys)."""
-        made = [slot for slot, parent in zip(self.op.slots(), self.node.parents, strict=False) if slot.made and parent]
+        pairs = zip(self.op.slots(), self.node.parents, strict=False)
+        made = [slot for slot, parent in pairs if slot.made is not None and parent is not None]
         if not made and not isinstance(self.record, Composite) and not self.record.functions():
             return {}
-        return self.forward_program.init(*given[: len(self.places)], seed=self.seed)
+        return self.forward_program.init(*given, seed=self.seed)
 
     def gradients(self, values: Sequence[Any], seeds: Sequence[Any], wrt: Sequence[int] | None = None) -> list[Any]:
         """The gradients of the inputs ``wrt``, the upstream gradients being ``seeds`` (None for outputs without one)."""
@@ -71,7 +75,7 @@ class Call:
             if fresh:
                 return program
             self._gradients[key] = program
-        return self._gradients[key]  # type: ignore[no-any-return]
+        return self._gradients[key]
 
     def gradients_anew(self, values: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
         """As ``gradients``, of a graph that is built and laid out again."""
@@ -96,11 +100,12 @@ class Call:
                 first = self.gradient_nodes(wrt, present, upstream)
                 total = ops.Add(*(ops.Sum(ops.Sin(g)) for g in first))
                 targets = [self.variables[i] for i in wrt]
-                second = pullback([total], targets, [])
-                second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, second, strict=True)]
-                self._gradients[key] = Program([*self.variables.values(), *upstream], [*first, *second], mode=self.sample.mode)
-        found = self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
-        return found[: len(wrt)], found[len(wrt) :]
+                found = pullback([total], targets, [])
+                second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
+                inputs = [*self.variables.values(), *upstream]
+                self._gradients[key] = Program(inputs, [*first, *second], mode=self.sample.mode)
+        results = self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+        return results[: len(wrt)], results[len(wrt) :]
 
     # ---- on arrays, without a graph ----------------------------------------------------------------------------------
 
@@ -119,7 +124,7 @@ class Call:
         return tuple(found)
 
     def vjp(self, values: Sequence[Any], seeds: Sequence[Any], outputs: Sequence[Any]) -> list[Any] | None:
-        """What ``vjp`` returns on arrays, one entry an input, not summed back where inputs were broadcast; None if it cannot."""
+        """What ``vjp`` returns on arrays, one entry an input, not summed where they were broadcast; None if it cannot."""
         inputs = self.inputs_for(values)
         if inputs is None or not self.own_vjp:
             return None
@@ -127,12 +132,8 @@ class Call:
         zeros = [np.zeros_like(y) if g is None else g for g, y in zip(seeds, outputs, strict=True)]
         g: Any = tuple(zeros) if many else zeros[0]
         y: Any = tuple(outputs) if many else outputs[0]
-        specs = self.record.shape_only_at
-        from ourdl_core import spec_of
-
-        shaped = [spec_of(x) if x is not None and specs(i) else x for i, x in enumerate(inputs)]
         with in_domain(self.domain), np.errstate(all="ignore"):
-            found = self.record.vjp(g, y, *shaped)
+            found = self.record.vjp(g, y, *inputs)
         return list(found) if isinstance(found, (tuple, list)) else [found]
 
     def vjp_summed(self, values: Sequence[Any], seeds: Sequence[Any], outputs: Sequence[Any]) -> list[Any] | None:
@@ -156,12 +157,19 @@ def in_domain(domain: str | None) -> Iterator[None]:
 
 
 def weights(y: Any, salt: int = 7) -> Any:
-    """An upstream gradient for the output ``y``: fixed random numbers between 0.5 and 1.5 with either sign; None without one."""
+    """An upstream gradient for the output ``y``: fixed random numbers from 0.5 to 1.5 of either sign; None without one."""
     if not isinstance(y, np.ndarray) or y.dtype.kind != "f":
         return None
     drawn = np.random.default_rng((salt, y.size)).uniform(0.5, 1.5, y.shape)
     signs = np.random.default_rng((salt, y.size, 1)).choice([-1.0, 1.0], y.shape)
     return np.asarray(drawn * signs, y.dtype)
+
+
+def closeness(*arrays: Any) -> tuple[float, float]:
+    """(rtol, atol) for two ways to compute the same numbers, from the coarsest dtype among ``arrays``."""
+    floating = [a for a in arrays if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    tol = max(1e-9, 50.0 * max((float(np.finfo(a.dtype).eps) for a in floating), default=0.0))
+    return tol, tol
 
 
 def seeds_for(outputs: Sequence[Any], salt: int = 7) -> list[Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
 
 from ourdl_contract.checks import Check, all_checks
 from ourdl_contract.limits import OutOfTime, Sink, flush, silence, within
@@ -15,6 +17,8 @@ from ourdl_core import Contract, registry
 from ourdl_core.errors import did_you_mean
 from ourdl_core.names import normalise
 from ourdl_core.registry import Entry
+
+T = TypeVar("T")
 
 #: Seconds for one check of one op.
 LIMIT = 20.0
@@ -40,8 +44,7 @@ def check_op(
         op = None
     else:
         op = getattr(op, "op", op) if not isinstance(op, type) else op  # ops.Relu stands for its class
-        id = registry.id_of(op)
-        entry = next((e for e in registry.entries() if e.id == id), None)
+        entry = next((e for e in registry.entries() if e.id == registry.id_of(op)), None)
     subject = Subject(op, entry=entry, contract=contract, seed=seed)
     return [run_check(subject, check, limit) for id, check in wanted.items() if checks is None or id in checks]
 
@@ -64,7 +67,7 @@ def run_check(s: Subject, check: Check, limit: float = LIMIT) -> Result:
             figures=dict(s.figures),
         )
         s.figures.clear()
-    return s.results[check.id]  # type: ignore[no-any-return]
+    return s.results[check.id]
 
 
 def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
@@ -74,18 +77,14 @@ def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
         nonlocal count
         fault = s.prepare()
         if fault is not None and check.id != "K01":
-            if fault.check == check.id:
-                return FAILED, count, fault.message
-            return NOT_RUN, 0, f"{fault.check} failed"
+            return (FAILED, 0, fault.message) if fault.check == check.id else (NOT_RUN, 0, f"{fault.check} failed")
         s.now = ""
         for _ in check.run(s):
             count += 1
         return (PASSED, count, "") if count else (NOT_APPLICABLE, 0, "no sample is of the kind that it is about")
 
-    flush()
     try:
-        with warnings.catch_warnings(action="ignore"), silence(Sink()):
-            return run() if check.id in _UNLIMITED else within(limit, run)
+        return quietly(run, None if check.id in _UNLIMITED else limit)
     except NotApplicable as reason:
         return NOT_APPLICABLE, count, str(reason)
     except PromiseError as error:
@@ -96,6 +95,13 @@ def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
         return FAILED, count, _placed(s, said(error, trace=True))
     except SystemExit as error:
         return FAILED, count, _placed(s, f"it ended the process: SystemExit({error})")
+
+
+def quietly(run: Callable[[], T], limit: float | None) -> T:
+    """Run within the limit; what is printed is held back, and settings of warnings and arithmetic errors are restored."""
+    flush()
+    with warnings.catch_warnings(action="ignore"), np.errstate(), silence(Sink()):
+        return run() if limit is None else within(limit, run)
 
 
 def _placed(s: Subject, message: str) -> str:

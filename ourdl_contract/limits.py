@@ -16,7 +16,7 @@ T = TypeVar("T")
 SHOWN = 300  # how much of what an op prints is kept for the message
 
 
-class OutOfTime(BaseException):  # noqa: N818 - like KeyboardInterrupt: no ``except Exception`` of an op may swallow it
+class OutOfTime(BaseException):
     """A check ran past its limit."""
 
 

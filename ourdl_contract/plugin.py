@@ -1,9 +1,8 @@
-"""The pytest plugin: ``pytest --ourdl`` makes an item of every check of every op. Without it nothing of OurDL is imported."""
+"""The pytest plugin: ``pytest --ourdl`` makes an item of every check of every op. Else nothing of OurDL is imported."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

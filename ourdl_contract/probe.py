@@ -1,7 +1,7 @@
 """What is tried in a fresh process: importing a module, ops without their neighbours, what was saved.
 
-``python -m ourdl_contract.probe`` reads one task from its standard input and answers on its standard output (pickles, between a
-process and its own child only).
+``python -m ourdl_contract.probe`` reads one task from its standard input and answers on its standard output, in pickles
+(they pass between a process and its own child only).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 60.0
+# As it was before any op was loaded: one that changes it when it is imported must not have done so already.
+ENVIRONMENT = dict(os.environ)
 
 
 def in_fresh_process(task: str, given: dict[str, Any]) -> Any:
@@ -22,14 +24,15 @@ def in_fresh_process(task: str, given: dict[str, Any]) -> Any:
     from ourdl_contract.result import PromiseError
 
     message = pickle.dumps((task, {**given, "path": sys.path}))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     command = [sys.executable, "-m", "ourdl_contract.probe"]
     try:
         done = subprocess.run(command, input=message, capture_output=True, env=environment, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         raise PromiseError(f"in a fresh process it did not come back within {LIMIT:g} s") from None
     if done.returncode or not done.stdout:
-        raise PromiseError(f"a fresh process ended with status {done.returncode}: {done.stderr.decode(errors='replace')[-300:]}")
+        said = done.stderr.decode(errors="replace")[-300:]
+        raise PromiseError(f"a fresh process ended with status {done.returncode}: {said}")
     return pickle.loads(done.stdout)
 
 
@@ -164,7 +167,7 @@ def _read(task: dict[str, Any]) -> Any:
     return {"record": record, "values": list(found)}
 
 
-TASKS = {"imported": imported, "alone": alone, "saved": saved}
+TASKS: dict[str, Any] = {"imported": imported, "alone": alone, "saved": saved}
 
 if __name__ == "__main__":
     main()

@@ -40,9 +40,7 @@ def write_report(file: Path, rows: list[Row], seed: int) -> None:
     """The compliance table: for every op every check, its outcome, cases and seconds."""
     ops: dict[str, Any] = {}
     for row in sorted(rows, key=lambda row: row["op"]):
-        ops.setdefault(row["op"], {})[row["check"]] = {
-            name: row[name] for name in ("title", "severity", "outcome", "cases", "seconds", "message", "kind", "waiver", "figures")
-        }
+        ops.setdefault(row["op"], {})[row["check"]] = {name: v for name, v in row.items() if name not in ("op", "check")}
     outcomes = Counter(row["outcome"] for row in rows)
     table = {"ourdl": _version(), "seed": seed, "cases": sum(row["cases"] for row in rows), "outcomes": outcomes, "ops": ops}
     file.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

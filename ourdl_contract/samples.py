@@ -129,10 +129,13 @@ def _resized(x: np.ndarray, old: int, new: int) -> np.ndarray:
     return np.ascontiguousarray(x).reshape(x.shape)
 
 
-def tails(sample: Sample, domains: Sequence[tuple[float, float]], elementwise: bool) -> Iterator[tuple[str, Sample]]:
+def tails(
+    sample: Sample, domains: Sequence[tuple[float, float]], elementwise: bool
+) -> Iterator[tuple[str, Sample, float]]:
     """Calls far out and near the edges of the domain, one input after the other, then all inputs scaled.
 
-    ``domains`` holds the bounds of each input. Points where the function has no value are for the caller to see.
+    ``domains`` holds the bounds of each input. Points where the function has no value are for the caller to see. The number
+    is that by which errors of rounding may have grown.
     """
     floating = [i for i, x in enumerate(sample.inputs) if is_floating(x) and x.size]
     for i in floating if elementwise else ():
@@ -140,11 +143,11 @@ def tails(sample: Sample, domains: Sequence[tuple[float, float]], elementwise: b
         count = max(len(points), sample.inputs[i].size)
         inputs = [_tiled(x, count) if is_array(x) else x for x in full(sample).inputs]
         inputs[i] = np.resize(points, count)
-        yield f"input {i} in its tails", with_inputs(sample, inputs)
+        yield f"input {i} in its tails", with_inputs(sample, inputs), 1.0
     for factor in (4.0, 20.0) if not elementwise else ():
-        scaled = [x * factor if i in floating else x for i, x in enumerate(sample.inputs)]
+        scaled = [np.asarray(x * factor) if i in floating else x for i, x in enumerate(sample.inputs)]
         if all(np.all((low < x) & (x < high)) for x, (low, high) in zip(scaled, domains, strict=True) if is_floating(x)):
-            yield f"scaled by {factor:g}", with_inputs(sample, scaled)
+            yield f"scaled by {factor:g}", with_inputs(sample, scaled), factor
 
 
 def _tiled(x: np.ndarray, count: int) -> np.ndarray:
@@ -168,7 +171,7 @@ def layout(name: str) -> Callable[[Callable[[np.ndarray], np.ndarray]], Callable
     """Name a way to lay an array out in memory."""
 
     def add(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        LAYOUTS[name] = function
+        LAYOUTS[name] = lambda x: function(x) if x.ndim else x.copy()  # there is one layout of a single number
         return function
 
     return add
@@ -189,7 +192,7 @@ def _strided(x: np.ndarray) -> np.ndarray:
 
 @layout("with negative strides")
 def _reversed(x: np.ndarray) -> np.ndarray:
-    return np.flip(np.flip(x).copy()) if x.ndim else x
+    return np.flip(np.flip(x).copy())
 
 
 @layout("a view into memory filled with NaN")
@@ -206,8 +209,8 @@ def _mapped(x: np.ndarray) -> np.ndarray:
 
     if not x.size:
         return x
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the map, and has no name to be left behind
-    found = np.memmap(file, x.dtype, "w+", shape=x.shape)
+    with tempfile.TemporaryFile() as file:  # the map outlives it
+        found = np.memmap(file, x.dtype, "w+", shape=x.shape)
     found[...] = x
     return found
 

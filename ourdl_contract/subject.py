@@ -11,13 +11,14 @@ import numpy as np
 
 from ourdl_contract.calls import Call
 from ourdl_contract.limits import OutOfTime
+from ourdl_contract.result import Result
 from ourdl_contract.samples import Maker, as_sample, is_floating, shown
 from ourdl_core import Contract, Elementwise, Node, Op, OpError, Sample, registry
 from ourdl_core.registry import Entry, Registry
 
 contracts = Registry("ourdl.contracts", noun="contract")
 
-DTYPES = {"f2": np.dtype(np.float16), "f4": np.dtype(np.float32), "f8": np.dtype(np.float64)}
+DTYPES: dict[str, np.dtype[Any]] = {"f2": np.dtype(np.float16), "f4": np.dtype(np.float32), "f8": np.dtype(np.float64)}
 TOLERANCE = {"f2": (5e-3, 5e-3), "f4": (1e-5, 1e-5), "f8": (1e-9, 1e-9)}
 
 
@@ -47,7 +48,7 @@ class Subject:
         self.given = op
         self.now = ""  # the case at hand, for messages
         self.figures: dict[str, Any] = {}
-        self.results: dict[str, Any] = {}
+        self.results: dict[str, Result] = {}
         self.assumed: list[str] = []
         self._contract = contract
         self._calls: dict[Any, Call] = {}
@@ -151,7 +152,7 @@ class Subject:
         for i, sample in enumerate(self.samples):
             self.now = self.label(i, sample)
             try:
-                self.values.append(self.call(sample).forward(sample.inputs))
+                self.values.append(self.forward(sample))
             except Exception as error:
                 hint = " Give it a contract with samples that it takes." if "samples" in self.assumed else ""
                 return Fault("F01", f"{self.now}: {said(error, trace=True)}.{hint}")
@@ -185,8 +186,9 @@ class Subject:
         return self._calls[key]
 
     def forward(self, sample: Sample) -> list[Any]:
-        """The outputs of a call."""
-        return self.call(sample).forward(sample.inputs)
+        """The outputs of a call, on copies: an op that writes to its inputs must not spoil what others are compared with."""
+        inputs = [x.copy(order="K") if isinstance(x, np.ndarray) else x for x in sample.inputs]
+        return self.call(sample).forward(inputs)
 
     @property
     def elementwise(self) -> bool:

@@ -1,7 +1,7 @@
 """Contracts: what an author says of an op so that others can prove it: samples, a reference, errors, claims. Plain data.
 
-``pytest --ourdl`` (the package ``ourdl_contract``) reads them. They stand on the class, ``contract = Contract(...)``, or in a
-module of their own, where the entry-point group ``ourdl.contracts`` names each as the op is named.
+``pytest --ourdl`` (the package ``ourdl_contract``) reads them. They stand on the class, ``contract = Contract(...)``, or in
+a module of their own, where the entry-point group ``ourdl.contracts`` names each as the op is named.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ CLAIMS: Mapping[str, str] = {
     "elementwise": "acts on each element and broadcasts (what derives from Elementwise claims it anyway)",
     "second_order": "the gradient can be differentiated again",
     "loss": "a small step against the gradient of the first input makes it smaller",
+    "no_gradient": "no gradient passes, whatever the output does (as of StopGradient)",
     "fixed_dtype": "the dtype of the output follows from the attributes, not from the inputs",
 }
 DTYPES = ("f2", "f4", "f8")

@@ -66,7 +66,8 @@ def _astype(x: Any, dtype: Any, copy: bool = True) -> Any:
     """Of a number: the Python type of that kind."""
     kind = np.dtype(dtype).kind
     if kind in "iu" and not math.isfinite(x):
-        return int(np.asarray(x).astype(dtype))
+        with np.errstate(all="ignore"):
+            return int(np.asarray(x).astype(dtype))
     return {"b": bool, "i": int, "u": int}.get(kind, float)(x)
 
 

@@ -88,6 +88,12 @@ class Record:
     def __hash__(self) -> int:
         return self._hash
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
     def __reduce__(self) -> Any:
         return _remake, (type(self), self.attributes())
 

@@ -11,6 +11,9 @@ class BinaryCrossEntropy(Loss):
 
     With ``from_logits`` ``p = Sigmoid(prediction)``: right for any prediction and to be preferred. A probability of 0
     for what happens costs inf; 0 * log(0) is 0. ``label``: 0, 1 or between them.
+
+    >>> ops.BinaryCrossEntropy(np.array([0.5, 0.25, 0.0]), np.array([1, 0, 1]), reduction="none").round(4)
+    array([0.6931, 0.2877,    inf])
     """
 
     from_logits: bool = False
@@ -26,6 +29,9 @@ class NLL(Loss):
     """``-prediction[label]``, where ``prediction`` holds log-probabilities, classes along the last axis.
 
     ``label``: class indices, of one dimension less. An index that is no class is an IndexError.
+
+    >>> ops.NLL(np.array([[-1.0, -2.0], [-4.0, -8.0]]), np.array([0, 1]), reduction="none")
+    array([1., 8.])
     """
 
     def body(self, prediction, label):
@@ -38,6 +44,9 @@ class SoftmaxCrossEntropy(Loss):
     ``label``: class indices (integers, of one dimension less; one that is no class is an IndexError), or probabilities
     (floating, of as many dimensions). ``label_smoothing`` ``e`` puts ``(1 - e) * label + e / classes`` in their place
     (Szegedy et al., 2016).
+
+    >>> ops.SoftmaxCrossEntropy(np.array([[5.0, 5.0], [50.0, 0.0]]), np.array([0, 1]), reduction="none").round(4)
+    array([ 0.6931, 50.    ])
     """
 
     label_smoothing: Annotated[float, Range(low=0, high=1)] = 0.0
@@ -65,6 +74,9 @@ class KLDivergence(Loss):
     """``sum(label * log(label / prediction))`` over the last axis, of two distributions; 0 * log(0) is 0.
 
     With ``from_logits`` ``prediction`` stands for ``Softmax(prediction)``, which cannot be 0 where ``label`` is not.
+
+    >>> ops.KLDivergence(np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([[0.5, 0.5], [1.0, 0.0]]), reduction="none").round(4)
+    array([0.    , 0.6931])
     """
 
     from_logits: bool = False
@@ -76,7 +88,11 @@ class KLDivergence(Loss):
 
 
 class Hinge(Loss):
-    """``max(0, 1 - label * prediction)``, ``label`` -1 or 1; the gradient is 0 where ``label * prediction`` is 1."""
+    """``max(0, 1 - label * prediction)``, ``label`` -1 or 1; the gradient is 0 where ``label * prediction`` is 1.
+
+    >>> ops.Hinge(np.array([2.0, 0.5, -1.0]), np.array([1, 1, 1]), reduction="none")
+    array([0. , 0.5, 2. ])
+    """
 
     def body(self, prediction, label):
         return self._reduced(ops.Relu(1.0 - self._fitting(prediction, label) * prediction))
@@ -86,6 +102,9 @@ class ClassIndex(Op):
     """``label`` itself, indices into the last axis of ``scores``; an IndexError where one of them is no class.
 
     So -1 is not the last class. JAX has no such errors: there what is picked by a wrong label is NaN.
+
+    >>> ops.ClassIndex(np.array([2, 0]), np.zeros((2, 3)))
+    array([2, 0])
     """
 
     view = True

@@ -6,7 +6,11 @@ from ourdl_core import Composite, Op, ShapeOnly, Spec, ops
 
 
 class SameShape(Op):
-    """``x`` itself; ValueError where its shape is not that of ``like``. For what must not broadcast, as labels."""
+    """``x`` itself; ValueError where its shape is not that of ``like``. For what must not broadcast, as labels.
+
+    >>> ops.SameShape(np.array([1, 2]), np.zeros(2))
+    array([1, 2])
+    """
 
     view = True
 

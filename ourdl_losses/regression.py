@@ -11,6 +11,9 @@ class ValueLoss(Loss):
 
     The loss of the teaching framework: the label comes first, and the terms are not reduced unless ``reduction`` says
     so. AbsoluteError is the same with the inputs and the default of the other losses.
+
+    >>> ops.ValueLoss(np.array([3.0, 1.0]), np.array([1.0, 1.5]))
+    array([2. , 0.5])
     """
 
     reduction: Literal["mean", "sum", "none"] = "none"
@@ -20,21 +23,33 @@ class ValueLoss(Loss):
 
 
 class AbsoluteError(Loss):
-    """``|prediction - label|``; the gradient is 0 where they are equal."""
+    """``|prediction - label|``; the gradient is 0 where they are equal.
+
+    >>> ops.AbsoluteError(np.array([3.0, 1.0]), np.array([1.0, 2.0]))
+    array(1.5)
+    """
 
     def body(self, prediction, label):
         return self._reduced(ops.Abs(prediction - self._fitting(prediction, label)))
 
 
 class SquaredError(Loss):
-    """``(prediction - label)²``."""
+    """``(prediction - label)²``.
+
+    >>> ops.SquaredError(np.array([3.0, 1.0]), np.array([1.0, 2.0]))
+    array(2.5)
+    """
 
     def body(self, prediction, label):
         return self._reduced(ops.Square(prediction - self._fitting(prediction, label)))
 
 
 class Huber(Loss):
-    """``d² / 2`` for ``d = |prediction - label|`` up to ``delta``, else ``delta * (d - delta / 2)`` (Huber, 1964)."""
+    """``d² / 2`` for ``d = |prediction - label|`` up to ``delta``, else ``delta * (d - delta / 2)`` (Huber, 1964).
+
+    >>> ops.Huber(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
 
     delta: Annotated[float, Range(low=0, open_low=True)] = 1.0
 
@@ -46,7 +61,11 @@ class Huber(Loss):
 
 
 class CosineDistance(Loss):
-    """``1 - p · l / (|p| |l|)``, prediction and label along ``axis``; 1, with gradient 0, where either is all zero."""
+    """``1 - p · l / (|p| |l|)``, prediction and label along ``axis``; 1, with gradient 0, where either is all zero.
+
+    >>> ops.CosineDistance(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0]]), reduction="none")
+    array([0., 1.])
+    """
 
     axis: int = -1
 

@@ -6,7 +6,11 @@ from ourdl_core import Composite, InitializerName, Parameter, Range
 
 
 class Dense(Composite):
-    """``x @ weight + bias``: ``x`` [..., features], ``weight`` [features, units], ``bias`` [units], or None."""
+    """``x @ weight + bias``: ``x`` [..., features], ``weight`` [features, units], ``bias`` [units], or None.
+
+    >>> ops.Dense(np.array([[1.0, 2.0]]), np.array([[1.0], [10.0]]), np.array([0.5]), units=1)
+    array([[21.5]])
+    """
 
     units: Annotated[int, Range(low=1)]
     weight_init: InitializerName = "GlorotUniform"

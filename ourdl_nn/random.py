@@ -32,6 +32,9 @@ class UniformLike(Op):
     ``key`` is three words, uint32: the two that Threefry-2x32 is keyed with, and the step, which is the first word of
     the counter; the second counts up along the elements. No two keys, steps or elements share a counter. One pair of
     words makes two float32 numbers, or one float64 number.
+
+    >>> ops.UniformLike(np.array([7, 11, 5], np.uint32), np.zeros(3)).round(3)
+    array([0.399, 0.558, 0.059])
     """
 
     def compute(self, key, like: ShapeOnly):

@@ -10,8 +10,14 @@ class Dropout(Composite):
 
     What is dropped depends on (seed, name, step): the gradient drops what the value drops, and every run of a training
     Program drops anew (Srivastava et al., 2014). In the body of a Scan it is the same for all elements of the sequence.
+
+    >>> from ourdl import Program, Variable
+    >>> x, key = Variable(shape=(None,), dtype="float64", name="x"), np.array([7, 11, 5], np.uint32)
+    >>> Program([x], ops.Dropout(x, key), mode="training")({}, np.ones(6))[0]
+    array([0., 2., 0., 0., 0., 2.])
     """
 
+    view = True  # in inference
     rate: Annotated[float, Range(low=0, high=1, open_high=True)] = 0.5
 
     def body(self, x, key=Key()):
@@ -29,6 +35,11 @@ class BatchNormalization(Composite):
     by ``1 - momentum`` (the variance is the mean squared deviation, without Bessel's correction); a batch of size 0
     leaves them alone, and in the body of a Scan they are only read. In inference they are the running ones (Ioffe and
     Szegedy, 2015).
+
+    >>> one, four = np.array([1.0]), np.array([4.0])
+    >>> ops.BatchNormalization(np.array([[3.0], [5.0]]), scale=one, bias=one, mean=one, variance=four, epsilon=0.0)
+    array([[2.],
+           [3.]])
     """
 
     axis: int = -1
@@ -43,7 +54,7 @@ class BatchNormalization(Composite):
         mean=State(shape=lambda self, x: (x.shape[self.axis],), init="Zeros"),
         variance=State(shape=lambda self, x: (x.shape[self.axis],), init="Ones"),
     ):
-        others = self._others(x)
+        others = tuple(i for i in range(x.ndim) if i != self._place(x))
         centre = ops.Mean(x, axis=others)
         spread = ops.Mean(ops.Square(x - self._spread_out(centre, x)), axis=others)
         empty = ops.Equal(ops.Count(x, axis=others), 0)
@@ -60,13 +71,13 @@ class BatchNormalization(Composite):
         scale, bias, mean, variance = (self._spread_out(each, x) for each in of_features)
         return (x - mean) / ops.Sqrt(variance + self.epsilon) * scale + bias
 
-    def _others(self, x):
-        """The axes that are not the features'."""
+    def _place(self, x):
+        """The axis of the features, counted from the first."""
         if not -x.ndim <= self.axis < x.ndim:
             raise ValueError(f"BatchNormalization: axis {self.axis} is out of range for {x.ndim} dimensions")
-        return tuple(i for i in range(x.ndim) if i != self.axis % x.ndim)
+        return self.axis % x.ndim
 
     def _spread_out(self, feature, x):
         """One value a feature, shaped so that it broadcasts against ``x``."""
-        after = x.ndim - 1 - self.axis % x.ndim
+        after = x.ndim - 1 - self._place(x)
         return ops.Unsqueeze(feature, axis=tuple(range(1, after + 1))) if after else feature

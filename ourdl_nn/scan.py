@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ourdl_core import Function, Op, Range, Spec, namespace, ops, placeholders, pullback
+from ourdl_core import Function, Node, Op, Range, Spec, namespace, ops, placeholders, pullback, spec_of
 
 
 class Scan(Op):
@@ -16,6 +16,11 @@ class Scan(Op):
 
     A Dropout in the body has one key for the whole sequence, so it drops the same places at every element. Memory: the
     gradient keeps the carries of every step and computes the rest of a step again.
+
+    >>> from ourdl import Function, Variable
+    >>> total, x = Variable(shape=(), dtype="float64"), Variable(shape=(), dtype="float64")
+    >>> ops.Scan(np.array(0.0), np.array([1.0, 2.0, 3.0]), body=Function([total, x], [total + x, total * x]))
+    (array(6.), array([0., 2., 9.]))
     """
 
     view = True
@@ -71,12 +76,12 @@ class Scan(Op):
 
     def vjp(self, g, y, *inputs):
         """Forward again, keeping the carries before each step, then the gradient of one step backwards."""
-        inner = placeholders(self._inner_specs([each.spec for each in inputs]))
+        inner = placeholders(self._inner_specs([each.spec if isinstance(each, Node) else spec_of(each) for each in inputs]))
         before, _, _ = self._parts(inner)
         after = self.body(*inner)[: self.carries]
         history = Function(inner, [*after, *(ops.Identity(each) for each in before)])
-        again = self.replace(body=history)(*inputs)
-        return self._backward(g, inputs, inner, tuple(again.outputs)[self.carries :])
+        again = ops.Scan(*inputs, body=history, carries=self.carries, sequences=self.sequences, reverse=self.reverse)
+        return self._backward(g, inputs, inner, _outputs(again)[self.carries :])
 
     def _backward(self, g, inputs, inner, kept):
         """The gradients by a Scan the other way: carried are those of the carries, and the sums of those of outside."""
@@ -97,7 +102,7 @@ class Scan(Op):
         )
         _, sequences, given = self._parts(inputs)
         place = dict(zip(inner, inputs, strict=True))
-        back = Scan(
+        back = ops.Scan(
             *(g[k] for k in ends),
             *(ops.ZerosLike(place[p]) for p in fixed),
             *kept,
@@ -109,7 +114,7 @@ class Scan(Op):
             sequences=len(kept) + len(sequences) + len(rows),
             reverse=not self.reverse,
         )
-        results = dict(zip([*carries, *fixed, *elements], back.outputs, strict=True))
+        results = dict(zip([*carries, *fixed, *elements], _outputs(back), strict=True))
         return tuple(results.get(p) for p in inner)
 
     def infer(self, *inputs):
@@ -127,6 +132,11 @@ class Scan(Op):
         carries, sequences, outside = self._parts(specs)
         _check_sequences(sequences)
         return [*carries, *(Spec(spec.shape[1:], spec.dtype) for spec in sequences), *outside]
+
+
+def _outputs(found):
+    """The outputs of a node, or what was computed at once."""
+    return found if isinstance(found, tuple) else tuple(found.outputs)
 
 
 def _check_sequences(sequences):

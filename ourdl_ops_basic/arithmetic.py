@@ -1,10 +1,14 @@
 """Arithmetic on each element."""
 
-from ourdl_core import Elementwise, namespace, ops
+from ourdl_core import Elementwise, Node, Variable, namespace, ops
 
 
 class Add(Elementwise):
-    """``x1 + x2 + ... + xn``, of any number of inputs (0 of none)."""
+    """``x1 + x2 + ... + xn``, of any number of inputs (0 of none).
+
+    >>> ops.Add(np.array([1.0, 2.0]), np.array([10.0, 20.0]), 0.5)
+    array([11.5, 22.5])
+    """
 
     view = True  # of a single input
 
@@ -21,7 +25,11 @@ class Add(Elementwise):
 
 
 class Sub(Elementwise):
-    """``a - b``."""
+    """``a - b``.
+
+    >>> ops.Sub(np.array([1.0, 2.0]), np.array([0.5, 5.0]))
+    array([ 0.5, -3. ])
+    """
 
     def compute(self, a, b):
         return a - b
@@ -31,7 +39,11 @@ class Sub(Elementwise):
 
 
 class Mul(Elementwise):
-    """``a * b``."""
+    """``a * b``.
+
+    >>> ops.Mul(np.array([1.0, 2.0]), np.array([0.5, 5.0]))
+    array([ 0.5, 10. ])
+    """
 
     def compute(self, a, b):
         return a * b
@@ -44,6 +56,9 @@ class Div(Elementwise):
     """``a / b``; ``x / 0`` is infinite with the sign of ``x``, ``0 / 0`` is NaN.
 
     Of floating numbers; unlike ONNX's, of integers too only where the array library divides them (as true division).
+
+    >>> ops.Div(np.array([1.0, -1.0, 0.0]), np.array([4.0, 0.0, 0.0]))
+    array([0.25, -inf,  nan])
     """
 
     def compute(self, a, b):
@@ -54,7 +69,11 @@ class Div(Elementwise):
 
 
 class Neg(Elementwise):
-    """``-x``."""
+    """``-x``.
+
+    >>> ops.Neg(np.array([1.0, -2.0]))
+    array([-1.,  2.])
+    """
 
     def compute(self, x):
         return -x
@@ -68,6 +87,9 @@ class Pow(Elementwise):
 
     The gradient of ``a`` is ``b * a ** (b - 1)``, and 0 where ``b`` is 0 (also at ``a = 0``). The gradient of ``b`` is
     ``y * log(a)``, 0 at ``a = 0`` for ``b >= 0``, and NaN for a negative ``a``.
+
+    >>> ops.Pow(np.array([3.0, 0.0, -2.0]), np.array([2.0, 0.0, 0.5]))
+    array([ 9.,  1., nan])
     """
 
     def compute(self, a, b):
@@ -76,13 +98,26 @@ class Pow(Elementwise):
         return namespace(a, b).pow(a, b)
 
     def vjp(self, g, y, a, b):
-        reduced = ops.Where(ops.Equal(b, 0), ops.OnesLike(b), b - 1)
-        base = ops.Where(ops.Equal(a, 0), ops.OnesLike(a), a)
-        return g * b * a**reduced, g * y * ops.Log(base)
+        at_zero = ops.Equal(a, 0)
+        # 0 * 0 ** -1 would be NaN. A number in the graph is known not to be 0, and x ** 2 need not look for it.
+        known = _known_nonzero(a) or _known_nonzero(b)
+        base = a if known else ops.Where(ops.And(at_zero, ops.Equal(b, 0)), ops.OnesLike(y), a)
+        return g * b * base ** (b - 1), g * y * ops.Log(ops.Where(at_zero, ops.OnesLike(a), a))
+
+
+def _known_nonzero(x):
+    """Whether ``x`` is a number other than 0 that is written into the graph, or a bare one."""
+    if isinstance(x, Node):
+        return x.op is None and not x.parents and not isinstance(x, Variable) and x.spec.number and x.value != 0
+    return not hasattr(x, "ndim") and x != 0
 
 
 class Abs(Elementwise):
-    """``|x|``; the gradient at 0 is 0."""
+    """``|x|``; the gradient at 0 is 0.
+
+    >>> ops.Abs(np.array([-1.5, 2.0]))
+    array([1.5, 2. ])
+    """
 
     def compute(self, x):
         return abs(x)
@@ -92,7 +127,11 @@ class Abs(Elementwise):
 
 
 class Sign(Elementwise):
-    """-1, 0 or 1; NaN where ``x`` is NaN. The gradient is 0 everywhere."""
+    """-1, 0 or 1; NaN where ``x`` is NaN. The gradient is 0 everywhere.
+
+    >>> ops.Sign(np.array([-1.5, 0.0, 2.0]))
+    array([-1.,  0.,  1.])
+    """
 
     def compute(self, x):
         return namespace(x).sign(x)

@@ -20,7 +20,12 @@ def normalised(axis: Axes, ndim: int, what: str) -> tuple[int, ...]:
 
 
 class Unsqueeze(Op):
-    """``x`` with axes of size 1 inserted, so that they stand at ``axis`` of the result."""
+    """``x`` with axes of size 1 inserted, so that they stand at ``axis`` of the result.
+
+    >>> ops.Unsqueeze(np.array([1.0, 2.0]), axis=1)
+    array([[1.],
+           [2.]])
+    """
 
     view = True
     axis: int | tuple[int, ...]
@@ -46,6 +51,9 @@ class Squeeze(Op):
     """``x`` without the axes ``axis``, which must have size 1.
 
     ``axis`` is required: without it the rank would depend on the sizes.
+
+    >>> ops.Squeeze(np.array([[1.0, 2.0]]), axis=0)
+    array([1., 2.])
     """
 
     view = True
@@ -72,7 +80,11 @@ class Squeeze(Op):
 
 
 class Transpose(Op):
-    """``x`` with its axes in the order ``axes``; reversed where ``axes`` is None. (ONNX calls the attribute perm.)"""
+    """``x`` with its axes in the order ``axes``; reversed where ``axes`` is None. (ONNX calls the attribute perm.)
+
+    >>> ops.Transpose(np.ones((2, 3, 4)), axes=(1, 0, 2)).shape
+    (3, 2, 4)
+    """
 
     view = True
     axes: tuple[int, ...] | None = None
@@ -98,7 +110,12 @@ class Transpose(Op):
 
 
 class MatrixTranspose(Op):
-    """The last two axes swapped."""
+    """The last two axes swapped.
+
+    >>> ops.MatrixTranspose(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 3.],
+           [2., 4.]])
+    """
 
     view = True
 
@@ -115,7 +132,11 @@ class MatrixTranspose(Op):
 
 
 class MoveAxis(Op):
-    """``x`` with the axis ``start`` moved to ``stop``; the others keep their order."""
+    """``x`` with the axis ``start`` moved to ``stop``; the others keep their order.
+
+    >>> ops.MoveAxis(np.ones((2, 3, 4)), start=0, stop=2).shape
+    (3, 4, 2)
+    """
 
     view = True
     start: int
@@ -135,7 +156,12 @@ class MoveAxis(Op):
 
 
 class Flip(Op):
-    """``x`` with the order of its elements reversed along ``axis`` (int, tuple or None for all)."""
+    """``x`` with the order of its elements reversed along ``axis`` (int, tuple or None for all).
+
+    >>> ops.Flip(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+    array([[2., 1.],
+           [4., 3.]])
+    """
 
     view = True
     axis: Axes = None
@@ -152,7 +178,11 @@ class Flip(Op):
 
 
 class Diagonal(Op):
-    """The elements whose indices along all of ``axes`` are equal; the diagonal is the last axis of the result."""
+    """The elements whose indices along all of ``axes`` are equal; the diagonal is the last axis of the result.
+
+    >>> ops.Diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 4.])
+    """
 
     view = True
     axes: tuple[int, ...] = (-2, -1)
@@ -184,9 +214,18 @@ class Diagonal(Op):
 
 
 class FromDiagonal(Op):
-    """The last axis of ``x`` where the indices along all of ``axes`` are equal, else 0: the gradient of Diagonal."""
+    """The last axis of ``x`` where the indices along all of ``axes`` are equal, else 0: the gradient of Diagonal.
+
+    >>> ops.FromDiagonal(np.array([1.0, 4.0]))
+    array([[1., 0.],
+           [0., 4.]])
+    """
 
     axes: tuple[int, ...] = (-2, -1)
+
+    def check(self):
+        if len(self.axes) < 2:
+            raise ValueError(f"FromDiagonal: axes are two or more, found {self.axes}")
 
     def compute(self, x):
         xp = namespace(x)
@@ -210,7 +249,12 @@ class FromDiagonal(Op):
 
 
 class DiagonalMask(Op):
-    """A bool matrix of the last two sizes of ``like``: whether row and column are equal."""
+    """A bool matrix of the last two sizes of ``like``: whether row and column are equal.
+
+    >>> ops.DiagonalMask(np.ones((2, 2)))
+    array([[ True, False],
+           [False,  True]])
+    """
 
     def compute(self, like: ShapeOnly):
         return diagonal_mask(namespace(like), *like.shape[-2:])
@@ -219,6 +263,8 @@ class DiagonalMask(Op):
         return None
 
     def infer(self, like):
+        if like.ndim < 2:
+            raise ValueError(f"DiagonalMask needs at least two dimensions, found {like}")
         return Spec(like.shape[-2:], np.dtype(bool))
 
 

@@ -11,49 +11,77 @@ class Comparison(Elementwise):
 
 
 class Equal(Comparison):
-    """``a == b``."""
+    """``a == b``.
+
+    >>> ops.Equal(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([False,  True, False])
+    """
 
     def compute(self, a, b):
         return a == b
 
 
 class NotEqual(Comparison):
-    """``a != b``."""
+    """``a != b``.
+
+    >>> ops.NotEqual(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([ True, False,  True])
+    """
 
     def compute(self, a, b):
         return a != b
 
 
 class Greater(Comparison):
-    """``a > b``."""
+    """``a > b``.
+
+    >>> ops.Greater(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([False, False,  True])
+    """
 
     def compute(self, a, b):
         return a > b
 
 
 class GreaterOrEqual(Comparison):
-    """``a >= b``."""
+    """``a >= b``.
+
+    >>> ops.GreaterOrEqual(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([False,  True,  True])
+    """
 
     def compute(self, a, b):
         return a >= b
 
 
 class Less(Comparison):
-    """``a < b``."""
+    """``a < b``.
+
+    >>> ops.Less(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([ True, False, False])
+    """
 
     def compute(self, a, b):
         return a < b
 
 
 class LessOrEqual(Comparison):
-    """``a <= b``."""
+    """``a <= b``.
+
+    >>> ops.LessOrEqual(np.array([1.0, 2.0, 3.0]), 2.0)
+    array([ True,  True, False])
+    """
 
     def compute(self, a, b):
         return a <= b
 
 
 class IsNaN(Comparison):
-    """Whether ``x`` is NaN."""
+    """Whether ``x`` is NaN.
+
+    >>> ops.IsNaN(np.array([1.0, np.nan, np.inf]))
+    array([False,  True, False])
+    """
 
     def compute(self, x):
         return namespace(x).isnan(x)
@@ -71,28 +99,44 @@ class Logic(Comparison):
 
 
 class And(Logic):
-    """Whether both ``a`` and ``b`` hold."""
+    """Whether both ``a`` and ``b`` hold.
+
+    >>> ops.And(np.array([True, True, False]), np.array([True, False, False]))
+    array([ True, False, False])
+    """
 
     def compute(self, a, b):
         return namespace(a, b).logical_and(a, b)
 
 
 class Or(Logic):
-    """Whether ``a`` or ``b`` holds, or both."""
+    """Whether ``a`` or ``b`` holds, or both.
+
+    >>> ops.Or(np.array([True, True, False]), np.array([True, False, False]))
+    array([ True,  True, False])
+    """
 
     def compute(self, a, b):
         return namespace(a, b).logical_or(a, b)
 
 
 class Xor(Logic):
-    """Whether exactly one of ``a`` and ``b`` holds."""
+    """Whether exactly one of ``a`` and ``b`` holds.
+
+    >>> ops.Xor(np.array([True, True, False]), np.array([True, False, False]))
+    array([False,  True, False])
+    """
 
     def compute(self, a, b):
         return namespace(a, b).logical_xor(a, b)
 
 
 class Not(Logic):
-    """Whether ``x`` does not hold."""
+    """Whether ``x`` does not hold.
+
+    >>> ops.Not(np.array([True, False]))
+    array([False,  True])
+    """
 
     def compute(self, x):
         return namespace(x).logical_not(x)
@@ -102,6 +146,9 @@ class Where(Elementwise):
     """``a`` where ``condition`` holds, else ``b``. At most one of ``a`` and ``b`` may be a bare number beside arrays.
 
     The gradient of the one that is not chosen is 0, whatever the upstream gradient is.
+
+    >>> ops.Where(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
+    array([1., 0.])
     """
 
     def compute(self, condition, a, b):
@@ -128,6 +175,9 @@ class Maximum(Elementwise):
     """The larger of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
 
     ONNX's ``Max`` of two inputs (Max is a reduction here).
+
+    >>> ops.Maximum(np.array([-1.0, 2.0]), 0.5)
+    array([0.5, 2. ])
     """
 
     def compute(self, a, b):
@@ -141,6 +191,9 @@ class Minimum(Elementwise):
     """The smaller of ``a`` and ``b``; NaN if either is. Where they are equal, each has half of the gradient.
 
     ONNX's ``Min`` of two inputs (Min is a reduction here).
+
+    >>> ops.Minimum(np.array([-1.0, 2.0]), 0.5)
+    array([-1. ,  0.5])
     """
 
     def compute(self, a, b):
@@ -159,6 +212,9 @@ class Clip(Elementwise):
     """``min(max(x, low), high)``: ``x`` within the bounds, each of which may be absent; all ``high`` where low > high.
 
     The gradient passes to ``x`` inside and at the bounds, to the bound outside. (ONNX calls the inputs min and max.)
+
+    >>> ops.Clip(np.array([-3.0, 0.5, 3.0]), -1.0, 1.0)
+    array([-1. ,  0.5,  1. ])
     """
 
     view = True  # with no bound

@@ -19,6 +19,9 @@ class Einsum(Op):
     A letter names an axis; equal letters have equal sizes, within one input the diagonal is taken, and letters not in
     the output are summed over. Without ``->`` the output is the letters that occur once, sorted. ``...`` stands for any
     axes, which broadcast; where an input has them the output has them too.
+
+    >>> ops.Einsum(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]), equation="ij,j->i")
+    array([21., 43.])
     """
 
     view = True  # of one input, with nothing to sum

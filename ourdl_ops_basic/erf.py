@@ -52,6 +52,9 @@ class Erf(Elementwise):
     """The error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t ** 2)`` from 0 to ``x``.
 
     By the rational approximations of W. J. Cody (1969), to full double precision.
+
+    >>> ops.Erf(np.array([0.0, -10.0, 10.0]))
+    array([ 0., -1.,  1.])
     """
 
     def compute(self, x):

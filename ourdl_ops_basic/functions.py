@@ -4,7 +4,11 @@ from ourdl_core import Elementwise, namespace, ops
 
 
 class Exp(Elementwise):
-    """``e ** x``."""
+    """``e ** x``.
+
+    >>> ops.Exp(np.array([0.0, -np.inf, np.inf]))
+    array([ 1.,  0., inf])
+    """
 
     def compute(self, x):
         return namespace(x).exp(x)
@@ -14,7 +18,11 @@ class Exp(Elementwise):
 
 
 class Expm1(Elementwise):
-    """``e ** x - 1``, accurate near 0."""
+    """``e ** x - 1``, accurate near 0.
+
+    >>> ops.Expm1(np.array([0.0, 1e-20, -np.inf]))
+    array([ 0.e+00,  1.e-20, -1.e+00])
+    """
 
     def compute(self, x):
         return namespace(x).expm1(x)
@@ -24,7 +32,11 @@ class Expm1(Elementwise):
 
 
 class Log(Elementwise):
-    """The natural logarithm: -inf at 0, NaN below."""
+    """The natural logarithm: -inf at 0, NaN below.
+
+    >>> ops.Log(np.array([1.0, 0.0, -1.0]))
+    array([  0., -inf,  nan])
+    """
 
     def compute(self, x):
         return namespace(x).log(x)
@@ -34,7 +46,11 @@ class Log(Elementwise):
 
 
 class Log1p(Elementwise):
-    """``log(1 + x)``, accurate near 0."""
+    """``log(1 + x)``, accurate near 0.
+
+    >>> ops.Log1p(np.array([0.0, 1e-20, -1.0]))
+    array([0.e+00, 1.e-20,   -inf])
+    """
 
     def compute(self, x):
         return namespace(x).log1p(x)
@@ -44,7 +60,11 @@ class Log1p(Elementwise):
 
 
 class Sqrt(Elementwise):
-    """The square root; NaN below 0. The gradient at 0 is inf (NaN where ``g`` is 0)."""
+    """The square root; NaN below 0. The gradient at 0 is inf (NaN where ``g`` is 0).
+
+    >>> ops.Sqrt(np.array([9.0, 0.25, -1.0]))
+    array([3. , 0.5, nan])
+    """
 
     def compute(self, x):
         return namespace(x).sqrt(x)
@@ -54,7 +74,11 @@ class Sqrt(Elementwise):
 
 
 class Square(Elementwise):
-    """``x * x``."""
+    """``x * x``.
+
+    >>> ops.Square(np.array([-3.0, 0.5]))
+    array([9.  , 0.25])
+    """
 
     def compute(self, x):
         return x * x
@@ -64,7 +88,11 @@ class Square(Elementwise):
 
 
 class Reciprocal(Elementwise):
-    """``1 / x``; infinite at 0, with the sign of ``x``."""
+    """``1 / x``; infinite at 0, with the sign of ``x``.
+
+    >>> ops.Reciprocal(np.array([4.0, -0.5, 0.0]))
+    array([ 0.25, -2.  ,   inf])
+    """
 
     def compute(self, x):
         return namespace(x).divide(1.0, x)
@@ -74,7 +102,11 @@ class Reciprocal(Elementwise):
 
 
 class Sin(Elementwise):
-    """The sine of ``x`` in radians."""
+    """The sine of ``x`` in radians.
+
+    >>> ops.Sin(np.array([0.0, np.pi / 2]))
+    array([0., 1.])
+    """
 
     def compute(self, x):
         return namespace(x).sin(x)
@@ -84,7 +116,11 @@ class Sin(Elementwise):
 
 
 class Cos(Elementwise):
-    """The cosine of ``x`` in radians."""
+    """The cosine of ``x`` in radians.
+
+    >>> ops.Cos(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
 
     def compute(self, x):
         return namespace(x).cos(x)
@@ -94,7 +130,11 @@ class Cos(Elementwise):
 
 
 class Tanh(Elementwise):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> ops.Tanh(np.array([0.0, -50.0, 50.0]))
+    array([ 0., -1.,  1.])
+    """
 
     def compute(self, x):
         return namespace(x).tanh(x)

@@ -27,6 +27,11 @@ class Gather(Op):
 
     The axes of ``indices`` stand in the place of that axis. An index that is out of range is an IndexError where the
     array library has such errors (JAX gives NaN).
+
+    >>> ops.Gather(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 1, 0]))
+    array([[3., 4.],
+           [3., 4.],
+           [1., 2.]])
     """
 
     axis: int = 0
@@ -51,6 +56,9 @@ class ScatterAdd(Op):
     """Zeros of the shape of ``like``, with the slices of ``x`` added at ``indices`` along ``axis``.
 
     It is the gradient of Gather. ``compute`` compares every index with every place; the kernels do not.
+
+    >>> ops.ScatterAdd(np.array([1.0, 2.0, 3.0]), np.array([0, 0, -1]), np.zeros(4))
+    array([3., 0., 0., 3.])
     """
 
     axis: int = 0
@@ -70,6 +78,8 @@ class ScatterAdd(Op):
         return ops.Gather(g, indices, axis=self.axis), None, None
 
     def infer(self, x, indices, like):
+        _refuse_fractions(indices, "ScatterAdd")
+        normalised(self.axis, like.ndim, "ScatterAdd")
         return Spec(like.shape, x.dtype)
 
 
@@ -78,6 +88,10 @@ class TakeAlongAxis(Op):
 
     ONNX's GatherElements. An index that is out of range is an IndexError where the array library has such errors (JAX
     gives NaN).
+
+    >>> ops.TakeAlongAxis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]))
+    array([[2.],
+           [3.]])
     """
 
     axis: int = -1
@@ -104,7 +118,12 @@ class TakeAlongAxis(Op):
 
 
 class PutAlongAxis(Op):
-    """Zeros of the shape of ``like``, with ``x`` added at ``indices`` along ``axis``: the gradient of TakeAlongAxis."""
+    """Zeros of the shape of ``like``, with ``x`` added at ``indices`` along ``axis``: the gradient of TakeAlongAxis.
+
+    >>> ops.PutAlongAxis(np.array([[5.0], [6.0]]), np.array([[1], [0]]), np.zeros((2, 2)))
+    array([[0., 5.],
+           [6., 0.]])
+    """
 
     axis: int = -1
 
@@ -121,6 +140,8 @@ class PutAlongAxis(Op):
         return ops.TakeAlongAxis(g, indices, axis=self.axis), None, None
 
     def infer(self, x, indices, like):
+        _refuse_fractions(indices, "PutAlongAxis")
+        normalised(self.axis, like.ndim, "PutAlongAxis")
         return Spec(like.shape, x.dtype)
 
 
@@ -129,6 +150,10 @@ class OneHot(Op):
 
     All 0 for an index that is out of range (negative ones count from the end); no gradient. (In ONNX ``depth`` and the
     two values are inputs.)
+
+    >>> ops.OneHot(np.array([2, 0]), depth=3, to="int64")
+    array([[0, 0, 1],
+           [1, 0, 0]])
     """
 
     depth: Annotated[int, Range(low=0)]

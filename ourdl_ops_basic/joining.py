@@ -7,7 +7,11 @@ from ourdl_ops_basic.axes import normalised
 
 
 class Concat(Op):
-    """The inputs joined along ``axis``; their other sizes are equal."""
+    """The inputs joined along ``axis``; their other sizes are equal.
+
+    >>> ops.Concat(np.array([1.0, 2.0]), np.array([3.0]))
+    array([1., 2., 3.])
+    """
 
     axis: int = 0
 
@@ -27,7 +31,12 @@ class Concat(Op):
 
 
 class Stack(Op):
-    """The inputs, of equal shape, along a new axis, which stands at ``axis`` of the result."""
+    """The inputs, of equal shape, along a new axis, which stands at ``axis`` of the result.
+
+    >>> ops.Stack(np.array([1.0, 2.0]), np.array([3.0, 4.0]), axis=1)
+    array([[1., 3.],
+           [2., 4.]])
+    """
 
     axis: int = 0
 
@@ -64,6 +73,9 @@ class Split(Op):
     """``x`` cut along ``axis`` into ``parts`` equal pieces, or into pieces of the sizes ``parts``: as many outputs.
 
     Unlike in ONNX, a last piece that is smaller than the others must be asked for by sizes.
+
+    >>> ops.Split(np.array([1.0, 2.0, 3.0]), parts=(1, 2))
+    (array([1.]), array([2., 3.]))
     """
 
     view = True
@@ -109,7 +121,11 @@ class Split(Op):
 
 
 class SliceLike(Op):
-    """The piece of ``x`` along ``axis`` where the last of ``likes`` lies when they are laid one after another."""
+    """The piece of ``x`` along ``axis`` where the last of ``likes`` lies when they are laid one after another.
+
+    >>> ops.SliceLike(np.array([1.0, 2.0, 3.0]), np.zeros(1), np.zeros(2))
+    array([2., 3.])
+    """
 
     axis: int = 0
     view = True
@@ -123,12 +139,18 @@ class SliceLike(Op):
         return ops.UnsliceLike(g, x, *likes, axis=self.axis), *(None,) * len(likes)
 
     def infer(self, x, *likes):
+        if not likes:
+            raise ValueError("SliceLike needs at least two inputs, x and what it is as long as")
         axis = normalised(self.axis, x.ndim, "SliceLike")[0]
         return Spec((*x.shape[:axis], likes[-1].shape[axis], *x.shape[axis + 1 :]), x.dtype)
 
 
 class UnsliceLike(Op):
-    """Zeros of the shape of ``whole``, with ``x`` where SliceLike would take it: the gradient of SliceLike."""
+    """Zeros of the shape of ``whole``, with ``x`` where SliceLike would take it: the gradient of SliceLike.
+
+    >>> ops.UnsliceLike(np.array([2.0, 3.0]), np.zeros(4), np.zeros(1), np.zeros(2))
+    array([0., 2., 3., 0.])
+    """
 
     axis: int = 0
 

@@ -9,6 +9,9 @@ class MatMul(Op):
     """The matrix product, ``y[..., i, j] = sum_k a[..., i, k] b[..., k, j]``; the axes before the last two broadcast.
 
     A 1-d ``a`` is a row, a 1-d ``b`` a column, and that axis is removed again (as NumPy's ``matmul``).
+
+    >>> ops.MatMul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
+    array([21., 43.])
     """
 
     def compute(self, a, b):

@@ -58,7 +58,11 @@ def _refuse_nothing(spec, axis, what):
 
 
 class Sum(Reduction):
-    """The sum over ``axis``, in the dtype of ``x`` (of bools: their number); 0 over an empty axis."""
+    """The sum over ``axis``, in the dtype of ``x`` (of bools: their number); 0 over an empty axis.
+
+    >>> ops.Sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([4., 6.])
+    """
 
     def compute(self, x):
         xp = namespace(x)
@@ -73,7 +77,11 @@ class Sum(Reduction):
 
 
 class Mean(Reduction):
-    """The mean over ``axis``, ``sum(x) / count``; NaN over an empty axis."""
+    """The mean over ``axis``, ``sum(x) / count``; NaN over an empty axis.
+
+    >>> ops.Mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+    array([1.5, 3.5])
+    """
 
     def compute(self, x):
         if not hasattr(x, "dtype"):
@@ -93,7 +101,11 @@ class Mean(Reduction):
 
 
 class Count(Op):
-    """How many elements of ``like`` a reduction over ``axis`` takes together, in the dtype of ``like``."""
+    """How many elements of ``like`` a reduction over ``axis`` takes together, in the dtype of ``like``.
+
+    >>> ops.Count(np.ones((2, 3)), axis=1)
+    array(3.)
+    """
 
     axis: Axes = None
 
@@ -116,6 +128,9 @@ class Var(Composite):
     """The variance over ``axis``: the sum of ``(x - mean) ** 2`` divided by ``count - correction``.
 
     ``correction`` 1 gives the unbiased estimate. NaN or infinite where ``count`` is not larger than ``correction``.
+
+    >>> ops.Var(np.array([1.0, 3.0]), correction=1.0)
+    array(2.)
     """
 
     axis: Axes = None
@@ -132,6 +147,10 @@ class Max(Reduction):
     """The largest element over ``axis``; NaN if any is. Equal largest elements share the gradient.
 
     (ONNX's ReduceMax; its Max of several inputs is Maximum here.)
+
+    >>> ops.Max(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=1, keepdims=True)
+    array([[3.],
+           [4.]])
     """
 
     def compute(self, x):
@@ -152,6 +171,9 @@ class Min(Max):
     """The smallest element over ``axis``; NaN if any is. Equal smallest elements share the gradient.
 
     (ONNX's ReduceMin; its Min of several inputs is Minimum here.)
+
+    >>> ops.Min(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    array([1., 2.])
     """
 
     def compute(self, x):
@@ -162,6 +184,9 @@ class Prod(Reduction):
     """The product over ``axis``, in the dtype of ``x``; 1 over an empty axis.
 
     The gradient of an element is the product of the others, right where elements are 0 too.
+
+    >>> ops.Prod(np.array([[2.0, 3.0], [4.0, 5.0]]), axis=1)
+    array([ 6., 20.])
     """
 
     def compute(self, x):
@@ -186,6 +211,9 @@ class ProdOfOthers(Op):
     """``y[i] = product of x[j] over j != i`` along ``axis``: the gradient of Prod.
 
     Its own gradient takes memory for the square of the size of the axis.
+
+    >>> ops.ProdOfOthers(np.array([2.0, 3.0, 4.0]), axis=0)
+    array([12.,  8.,  6.])
     """
 
     axis: int
@@ -223,6 +251,9 @@ class LogSumExp(Reduction):
     """``log(sum(exp(x)))`` over ``axis``, computed as ``m + log(sum(exp(x - m)))`` with ``m = max(x)``.
 
     -inf over an empty axis and where all elements are -inf; there the gradient is 0.
+
+    >>> ops.LogSumExp(np.array([1000.0, -1000.0]))
+    array(1000.)
     """
 
     def compute(self, x):
@@ -252,6 +283,9 @@ class ArgMax(Op):
     """The index of the largest element along ``axis`` (None: in ``x`` flattened), the first of equal ones; no gradient.
 
     Unlike ONNX's, the axis is not kept unless ``keepdims`` says so.
+
+    >>> ops.ArgMax(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    array([1, 0])
     """
 
     axis: int | None = None
@@ -270,7 +304,11 @@ class ArgMax(Op):
 
 
 class ArgMin(ArgMax):
-    """The index of the smallest element along ``axis``: as ArgMax."""
+    """The index of the smallest element along ``axis``: as ArgMax.
+
+    >>> ops.ArgMin(np.array([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    array([0, 1])
+    """
 
     def compute(self, x):
         return namespace(x).argmin(x, axis=self.axis, keepdims=self.keepdims)

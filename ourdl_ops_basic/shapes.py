@@ -8,7 +8,11 @@ from ourdl_core import Op, ShapeOnly, Spec, broadcast_shapes, dtype_in, namespac
 
 
 class OnesLike(Op):
-    """Ones of the shape and dtype of ``like``."""
+    """Ones of the shape and dtype of ``like``.
+
+    >>> ops.OnesLike(np.array([3.0, 4.0]))
+    array([1., 1.])
+    """
 
     def compute(self, like: ShapeOnly):
         if like.number:
@@ -24,7 +28,11 @@ class OnesLike(Op):
 
 
 class ZerosLike(Op):
-    """Zeros of the shape and dtype of ``like``."""
+    """Zeros of the shape and dtype of ``like``.
+
+    >>> ops.ZerosLike(np.array([[3, 4]]))
+    array([[0, 0]])
+    """
 
     def compute(self, like: ShapeOnly):
         if like.number:
@@ -40,7 +48,11 @@ class ZerosLike(Op):
 
 
 class Shape(Op):
-    """The sizes of ``like`` as a 1-d array of integers; no gradient."""
+    """The sizes of ``like`` as a 1-d array of integers; no gradient.
+
+    >>> ops.Shape(np.ones((2, 3)))
+    array([2, 3])
+    """
 
     def compute(self, like: ShapeOnly):
         xp = namespace(like)
@@ -55,7 +67,11 @@ class Shape(Op):
 
 
 class Size(Op):
-    """The number of elements of ``like``, a 0-d array of integers; no gradient."""
+    """The number of elements of ``like``, a 0-d array of integers; no gradient.
+
+    >>> ops.Size(np.ones((2, 3)))
+    array(6)
+    """
 
     def compute(self, like: ShapeOnly):
         xp = np if like.number else namespace(like)
@@ -77,6 +93,10 @@ class Reshape(Op):
     """``x`` with the sizes ``shape``, in C order; one of them may be -1 and follows from the number of elements.
 
     Unlike in ONNX, 0 is a size like any other (as ``allowzero`` there).
+
+    >>> ops.Reshape(np.array([1.0, 2.0, 3.0, 4.0]), shape=(2, -1))
+    array([[1., 2.],
+           [3., 4.]])
     """
 
     view = True
@@ -105,7 +125,12 @@ class Reshape(Op):
 
 
 class ReshapeLike(Op):
-    """``x`` with the shape of ``like``, in C order."""
+    """``x`` with the shape of ``like``, in C order.
+
+    >>> ops.ReshapeLike(np.array([1.0, 2.0, 3.0, 4.0]), np.zeros((2, 2)))
+    array([[1., 2.],
+           [3., 4.]])
+    """
 
     view = True
 
@@ -122,7 +147,11 @@ class ReshapeLike(Op):
 
 
 class Flatten(Op):
-    """``x`` as a matrix: the sizes before ``axis`` multiplied, and those from it on."""
+    """``x`` as a matrix: the sizes before ``axis`` multiplied, and those from it on.
+
+    >>> ops.Flatten(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
 
     view = True
     axis: int = 1
@@ -144,7 +173,13 @@ class Flatten(Op):
 
 
 class Expand(Op):
-    """``x`` broadcast with ``shape``: a size of 1 on either side takes the other's, as in ONNX."""
+    """``x`` broadcast with ``shape``: a size of 1 on either side takes the other's, as in ONNX.
+
+    >>> ops.Expand(np.array([1.0, 2.0]), shape=(3, 1))
+    array([[1., 2.],
+           [1., 2.],
+           [1., 2.]])
+    """
 
     view = True
     shape: tuple[int, ...]
@@ -166,7 +201,13 @@ class Expand(Op):
 
 
 class BroadcastLike(Op):
-    """``x`` broadcast to the shape of ``like``; the dtype is that of ``x``."""
+    """``x`` broadcast to the shape of ``like``; the dtype is that of ``x``.
+
+    >>> ops.BroadcastLike(np.array([1.0, 2.0]), np.zeros((3, 2)))
+    array([[1., 2.],
+           [1., 2.],
+           [1., 2.]])
+    """
 
     view = True
 
@@ -194,6 +235,9 @@ class SumTo(Op):
     """``x`` summed over the axes along which ``like`` was broadcast, to the shape of ``like``.
 
     It is the gradient of broadcasting. ValueError where the shape of ``like`` does not broadcast to that of ``x``.
+
+    >>> ops.SumTo(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2))
+    array([4., 6.])
     """
 
     view = True

@@ -38,6 +38,9 @@ class Slice(_Sliced):
 
     Each attribute is one value, or one for each of several axes; without ``axis`` they are the first ones. (In ONNX
     they are inputs.)
+
+    >>> ops.Slice(np.array([1.0, 2.0, 3.0, 4.0]), start=1, stop=-1)
+    array([2., 3.])
     """
 
     view = True
@@ -53,7 +56,11 @@ class Slice(_Sliced):
 
 
 class Unslice(_Sliced):
-    """Zeros of the shape of ``like``, with ``x`` where Slice would take it: the gradient of Slice."""
+    """Zeros of the shape of ``like``, with ``x`` where Slice would take it: the gradient of Slice.
+
+    >>> ops.Unslice(np.array([1.0, 2.0]), np.zeros(4), step=2)
+    array([1., 0., 2., 0.])
+    """
 
     def compute(self, x, like: ShapeOnly):
         xp = namespace(x)
@@ -106,6 +113,9 @@ class Pad(Op):
     """``x`` with ``widths[i] = (before, after)`` elements of the value ``fill`` added around axis ``i``.
 
     ONNX's constant mode, whose ``pads`` list all that is added before, then all after, and may be negative.
+
+    >>> ops.Pad(np.array([1.0, 2.0]), widths=((1, 2),), fill=9)
+    array([9., 1., 2., 9., 9.])
     """
 
     view = True  # with nothing to add

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, get_origin
 
+import numpy as np
 import pytest
 
 import ourdl
@@ -251,12 +252,15 @@ def test_the_index_of_ops_is_up_to_date():
 def _modules() -> list[str]:
     packages = [init.parent.name for init in sorted(ROOT.glob("ourdl*/__init__.py"))]
     inner = [m.name for p in packages for m in pkgutil.walk_packages([str(ROOT / p)], f"{p}.")]
-    return [name for name in [*packages, *inner] if not name.endswith(("__main__", "jax_kernels"))]
+    # The bugs that are planted for the contract kit are no examples to follow, and some do harm when they are imported.
+    kept = [name for name in [*packages, *inner] if not name.startswith("ourdl_contract.mutants")]
+    return [name for name in kept if not name.endswith(("__main__", "jax_kernels"))]
 
 
 @pytest.mark.parametrize("name", _modules())
 def test_examples_in_docstrings(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    names = {"np": np, **{word: getattr(ourdl, word) for word in ("Program", "Variable", "grad", "ops")}}
+    assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0
 
 
 @pytest.mark.parametrize("package", [ourdl, ourdl_core], ids=lambda package: package.__name__)

@@ -1,4 +1,4 @@
-"""The checks by their ids. A check is a generator: it yields after each case compared and raises ``PromiseError`` where one fails.
+"""The checks by their ids. A check is a generator that yields after each case and raises ``PromiseError`` where one fails.
 
 Each lives in the file of its family, and beside it, in ``ourdl_contract/mutants``, a bug that it must find.
 """
@@ -17,7 +17,7 @@ Generator = Callable[["Subject"], Iterator[None]]
 
 @dataclass(frozen=True)
 class Check:
-    """What is asserted (``title``), and how. ``severity``: M must hold; S is reported, and fails under ``--ourdl-strict``."""
+    """What is asserted (``title``) and how. ``severity``: M must hold; S is reported, and fails with ``--ourdl-strict``."""
 
     id: str
     title: str

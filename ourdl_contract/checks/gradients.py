@@ -8,11 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_contract.calls import Call, seeds_for
+from ourdl_contract.calls import Call, closeness, seeds_for
 from ourdl_contract.checks import check
 from ourdl_contract.numeric import at, compare, compare_gradient, complex_step, differences
 from ourdl_contract.result import NotApplicable, PromiseError
-from ourdl_contract.samples import broadcasts, is_array, is_floating, of_dtype, sizes_replaced, tails, with_inputs, zero_d
+from ourdl_contract.samples import (
+    broadcasts,
+    full,
+    is_array,
+    is_floating,
+    of_dtype,
+    sizes_replaced,
+    tails,
+    with_inputs,
+    zero_d,
+)
 from ourdl_contract.subject import Subject
 from ourdl_core import Elementwise, Program, Sample, Variable, context, ops, pullback
 
@@ -20,6 +30,8 @@ EXACT = (1e-10, 1e-12)  # two ways to compute the same, in another order
 
 
 def _differentiable(s: Subject, sample: Sample) -> bool:
+    if "no_gradient" in s.claims:
+        return False
     return bool(s.call(sample).differentiable) and any(g is not None for g in seeds_for(s.forward(sample)))
 
 
@@ -33,7 +45,7 @@ def against_differences(s: Subject) -> Iterator[None]:
     """Five points, and a complex step where the op takes one; elements at kinks are left out, but not all of them."""
     _needed(s)
     checked: dict[int, int] = {}
-    for i, sample in s.cases(lambda sample: _differentiable(s, sample)):
+    for _, sample in s.cases(lambda sample: _differentiable(s, sample)):
         for position, count in _compare_with_differences(s, sample):
             checked[position] = checked.get(position, 0) + count
             yield
@@ -48,9 +60,10 @@ def _compare_with_differences(s: Subject, sample: Sample) -> Iterator[tuple[int,
     gradients = call.gradients(sample.inputs, seeds)
     domains = s.domains(sample)
     for position, gradient in zip(call.differentiable, gradients, strict=True):
-        options: tuple[Any, ...] = (call, sample.inputs, position, seeds)
-        expected = differences(*options, domains[position], s.contract.kinks, s.elementwise)
-        exact = complex_step(*options, s.elementwise)
+        expected = differences(
+            call, sample.inputs, position, seeds, domains[position], s.contract.kinks, s.elementwise
+        )
+        exact = complex_step(call, sample.inputs, position, seeds, s.elementwise)
         yield position, compare_gradient(gradient, expected, exact, f"the gradient of {s.slot(position)}")
 
 
@@ -59,7 +72,7 @@ def in_the_tails(s: Subject) -> Iterator[None]:
     """Values up to 1e3, each input in turn; where the op is not elementwise, all inputs scaled."""
     _needed(s)
     for i, sample in s.cases(lambda sample: _differentiable(s, sample)):
-        for what, far in tails(sample, s.domains(sample), s.elementwise):
+        for what, far, _ in tails(sample, s.domains(sample), s.elementwise):
             s.says(i, far, what)
             if any(np.isfinite(y).any() for y in s.forward(far)):
                 for _ in _compare_with_differences(s, far):
@@ -99,15 +112,14 @@ def _compare_shapes(s: Subject, sample: Sample) -> None:
 
 def _compare_sums(s: Subject, sample: Sample, found: list[Any]) -> None:
     """The gradient of a repeated input is that of the repetitions written out, summed."""
-    arrays = [x for x in sample.inputs if is_array(x)]
-    shape = np.broadcast_shapes(*(x.shape for x in arrays))
-    if all(x.shape == shape for x in arrays):
+    whole = full(sample)
+    if [np.shape(x) for x in whole.inputs] == [np.shape(x) for x in sample.inputs]:
         return
-    whole = with_inputs(sample, [np.broadcast_to(x, shape).copy() if is_array(x) else x for x in sample.inputs])
     call = s.call(whole)
-    gradients = call.gradients(whole.inputs, seeds_for(call.forward(whole.inputs)))
-    for position, a, b in zip(call.differentiable, found, gradients, strict=True):
-        compare(a, _summed(b, a.shape), (1e-9, 1e-9), f"the gradient of {s.slot(position)}", "summed over repetitions it is")
+    seeds = seeds_for(call.forward(whole.inputs))
+    for position, a, b in zip(call.differentiable, found, call.gradients(whole.inputs, seeds), strict=True):
+        what = f"the gradient of {s.slot(position)}"
+        compare(a, _summed(b, a.shape), closeness(*seeds), what, "summed over repetitions it is")
 
 
 def _summed(g: Any, shape: tuple[int, ...]) -> Any:
@@ -154,16 +166,16 @@ def linear(s: Subject) -> Iterator[None]:
         mixed = [None if a is None else 2.0 * a - 3.0 * b for a, b in zip(g, h, strict=True)]
         nothing = [None if a is None else 0.0 * a for a in g]
         of_g, of_h = call.gradients(sample.inputs, g), call.gradients(sample.inputs, h)
-        for position, a, b, c, d in zip(
-            call.differentiable, of_g, of_h, call.gradients(sample.inputs, mixed), call.gradients(sample.inputs, nothing), strict=True
-        ):
+        of_both, of_none = call.gradients(sample.inputs, mixed), call.gradients(sample.inputs, nothing)
+        for position, a, b, c, d in zip(call.differentiable, of_g, of_h, of_both, of_none, strict=True):
+            what = f"the gradient of {s.slot(position)}"
             finite = np.isfinite(a) & np.isfinite(b)
             expected = np.where(finite, 2.0 * a - 3.0 * b, 0.0)
-            compare(np.where(finite, c, 0.0), expected, (1e-9, 1e-9), f"the gradient of {s.slot(position)} for 2 g - 3 h", "2 and -3 times those of g and h are")
+            compare(np.where(finite, c, 0.0), expected, closeness(*g), f"{what} for 2 g - 3 h", "from those of g and h")
             wrong = finite & (d != 0)
             if wrong.any():
                 place = tuple(np.argwhere(wrong)[0].tolist())
-                raise PromiseError(f"the gradient of {s.slot(position)}{at(place)} is {d[place]} for g = 0, expected 0")
+                raise PromiseError(f"{what}{at(place)} is {d[place]} for g = 0, expected 0")
         yield
 
 
@@ -201,9 +213,10 @@ def shared(s: Subject) -> Iterator[None]:
         seeds = seeds_for(s.values[i])
         single = call.gradients(sample.inputs, seeds)
         for position, a, b in zip(call.differentiable, _two_ways(call, sample, seeds), single, strict=True):
-            compare(a, 3.0 * b, (1e-9, 1e-9), f"the gradient of {s.slot(position)} on two ways", "1 + 2 times that of one way is")
+            what = f"the gradient of {s.slot(position)} on two ways"
+            compare(a, 3.0 * b, closeness(*seeds), what, "1 + 2 times that of one way is")
         yield
-        base = _at_full_shape(s, sample)
+        base = full(sample) if s.elementwise else sample
         places = s.call(base).differentiable
         for a in places:
             for b in places:
@@ -211,12 +224,6 @@ def shared(s: Subject) -> Iterator[None]:
                     s.says(i, base, f"one node as {s.slot(a)} and {s.slot(b)}")
                     _compare_same_node(s, base, a, b)
                     yield
-
-
-def _at_full_shape(s: Subject, sample: Sample) -> Sample:
-    from ourdl_contract.samples import full
-
-    return full(sample) if s.elementwise else sample
 
 
 def _two_ways(call: Call, sample: Sample, seeds: list[Any]) -> list[Any]:
@@ -253,7 +260,8 @@ def _compare_same_node(s: Subject, sample: Sample, a: int, b: int) -> None:
     found, _ = program(program.init(*given, seed=s.seed), *given)
     for k, (y, expected) in enumerate(zip(found[1:], outputs, strict=True)):
         compare(y, expected, (1e-9, 1e-9), f"output {k}", "with two nodes of the same value it is")
-    compare(found[0], separate[a] + separate[b], (1e-9, 1e-9), "the gradient of the node", "the gradients of both slots add up to")
+    what, beside = "the gradient of the node", "the gradients of both slots add up to"
+    compare(found[0], separate[a] + separate[b], closeness(*seeds), what, beside)
 
 
 @check("G08", "inputs without a gradient get None")
@@ -262,7 +270,7 @@ def none_where_none(s: Subject) -> Iterator[None]:
     found_any = False
     for i, sample in s.cases():
         call = s.call(sample)
-        none = [j for j in call.places if j not in call.differentiable]
+        none = [j for j in call.places if j not in call.differentiable or "no_gradient" in s.claims]
         outputs = s.values[i]
         seeds = seeds_for(outputs)
         if not none or not call.own_vjp or all(g is None for g in seeds):
@@ -293,8 +301,9 @@ def second_order(s: Subject) -> Iterator[None]:
         second = call.curved(sample.inputs, seeds)[1]
         slopes = _FirstGradient(call, seeds)
         for position, gradient in zip(call.differentiable, second, strict=True):
-            weights_ = [np.ones(()) for _ in call.differentiable]
-            expected = differences(slopes, sample.inputs, position, weights_, s.domains(sample)[position], s.contract.kinks)  # type: ignore[arg-type]
+            domain = s.domains(sample)[position]
+            ones = [np.ones(()) for _ in call.differentiable]
+            expected = differences(slopes, sample.inputs, position, ones, domain, s.contract.kinks)  # type: ignore[arg-type]
             compare_gradient(gradient, expected, None, f"the second derivative by {s.slot(position)}", rtol=1e-5, atol=1e-8)
             yield
 
@@ -382,7 +391,8 @@ def _with_ties(s: Subject, sample: Sample) -> list[tuple[str, Sample]]:
         first, x = sample.inputs[arrays[0]], sample.inputs[j]
         if first.shape == x.shape and x.size:
             mixed = np.where(np.arange(x.size).reshape(x.shape) % 2 == 0, first, x)
-            found.append((f"{s.slot(j)} equal to the first in half of its places", with_inputs(sample, [mixed if k == j else y for k, y in enumerate(sample.inputs)])))
+            tied = with_inputs(sample, [mixed if k == j else y for k, y in enumerate(sample.inputs)])
+            found.append((f"{s.slot(j)} equal to the first in half of its places", tied))
     return found
 
 
@@ -398,10 +408,11 @@ def names_hold(s: Subject) -> Iterator[None]:
             stack.enter_context(_shadowed(s))
             call = Call(s.op, sample, s.domain, s.seed)
             for k, (y, b) in enumerate(zip(call.forward(sample.inputs), s.values[i], strict=True)):
-                compare(y, b, EXACT, f"output {k} with other ops of the same names in scope", "without it is")
+                compare(y, b, EXACT, f"output {k} with other ops of these names in scope", "without it is")
             found = call.gradients(sample.inputs, seeds) if expected else []
             for position, a, b in zip(call.differentiable, found, expected, strict=False):
-                compare(a, b, EXACT, f"the gradient of {s.slot(position)} with other ops of the same names in scope", "without it is")
+                what = f"the gradient of {s.slot(position)} with other ops of these names in scope"
+                compare(a, b, EXACT, what, "without it is")
         yield
 
 

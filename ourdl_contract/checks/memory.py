@@ -1,4 +1,4 @@
-"""F08 to F13: what an op does with memory. Layouts, writing, sharing, and anything that is left over from one call to the next."""
+"""F08 to F13: what an op does with memory: layouts, writing, sharing, and what is left over from one call to the next."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ CLOSE = (1e-12, 1e-12)  # another layout may add in another order
 
 @check("F08", "any memory layout gives the same, forward and gradient")
 def layouts(s: Subject) -> Iterator[None]:
-    """Fortran order, strides, negative strides, memory-mapped, a view into memory full of NaN: inputs and upstream gradient."""
+    """Fortran order, strides, negative strides, memory-mapped, a view into memory full of NaN; of inputs and of ``g``."""
     for i, sample in s.cases(lambda sample: any(is_array(x) and x.ndim for x in sample.inputs)):
         call = s.call(sample)
         seeds = seeds_for(s.values[i])
-        gradients = call.gradients(sample.inputs, seeds) if call.differentiable and any(g is not None for g in seeds) else []
+        differentiable = call.differentiable and any(g is not None for g in seeds)
+        gradients = call.gradients(sample.inputs, seeds) if differentiable else []
         for name, turned in LAYOUTS.items():
             given = mapped(sample, turned)
             s.says(i, given, f"inputs {name}")
@@ -49,7 +50,8 @@ def read_only(s: Subject) -> Iterator[None]:
         outputs = call.forward(given.inputs)
         for k, (y, b) in enumerate(zip(outputs, s.values[i], strict=True)):
             compare(y, b, CLOSE, f"output {k}", "of inputs that can be written to it is")
-        call.vjp(given.inputs, [None if g is None else _locked(g) for g in seeds_for(outputs)], [_locked(y) for y in outputs])
+        seeds = [None if g is None else _locked(g) for g in seeds_for(outputs)]
+        call.vjp(given.inputs, seeds, [_locked(y) for y in outputs])
         yield
 
 
@@ -62,7 +64,7 @@ def _locked(x: Any) -> Any:
 @check("F10", "inputs and upstream gradient are unchanged, byte for byte")
 def writes_nothing(s: Subject) -> Iterator[None]:
     """After the forward pass and after the gradient on arrays."""
-    for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
+    for _, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
         given = mapped(sample, np.copy)
         call = s.call(given)
         outputs = [np.array(y) for y in call.forward(given.inputs)]
@@ -89,21 +91,36 @@ def _compare_bytes(s: Subject, found: Any, before: Any, what: str) -> None:
 
 @check("F11", "no memory is shared that is not declared")
 def shares_nothing(s: Subject) -> Iterator[None]:
-    """An output lies in memory of its own, apart from the inputs (unless the op is a view), earlier outputs and each other."""
+    """An output lies in memory of its own, apart from the inputs (unless the op is a view) and from earlier outputs."""
     for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
-        given = mapped(sample, np.copy)
-        first = s.forward(given)
-        again = mapped(sample, np.copy)
-        second = s.forward(again)
-        for k, y in enumerate(second):
-            if np.asarray(y).size == 0:
-                continue
-            for place, x in enumerate(again.inputs):
-                if not s.op.view and is_array(x) and np.shares_memory(x, y):
-                    raise PromiseError(f"output {k} lies in the memory of {s.slot(place)}: copy it, or set view = True on the class")
-            if any(np.shares_memory(y, earlier) for earlier in first if np.asarray(earlier).size):
-                raise PromiseError(f"output {k} lies in the memory of the output of an earlier call: a buffer is shared")
-        yield
+        for what, each in [("as given", sample), *_filled(s, sample)]:
+            s.says(i, each, what)
+            _compare_memory(s, each)
+            yield
+
+
+def _filled(s: Subject, sample: Sample) -> Iterator[tuple[str, Sample]]:
+    """One input all 0 or all 1, in its turn: where code likes to hand an input on as it is."""
+    domains = s.domains(sample)
+    for place, x in enumerate(sample.inputs):
+        for number in (0.0, 1.0):
+            if is_floating(x) and x.size and domains[place][0] < number < domains[place][1]:
+                inputs = [np.full_like(y, number) if j == place else y for j, y in enumerate(sample.inputs)]
+                yield f"{s.slot(place)} all {number:g}", with_inputs(sample, inputs)
+
+
+def _compare_memory(s: Subject, sample: Sample) -> None:
+    given, again = mapped(sample, np.copy), mapped(sample, np.copy)
+    first, second = (s.call(each).forward(each.inputs) for each in (given, again))
+    for k, y in enumerate(second):
+        if np.asarray(y).size == 0:
+            continue
+        for place, x in enumerate(again.inputs):
+            if not s.op.view and is_array(x) and np.shares_memory(x, y):
+                where = f"output {k} lies in the memory of {s.slot(place)}"
+                raise PromiseError(f"{where}: copy it, or set view = True on the class")
+        if any(np.shares_memory(y, earlier) for earlier in first if np.asarray(earlier).size):
+            raise PromiseError(f"output {k} lies in the memory of the output of an earlier call: a buffer is shared")
 
 
 @check("F12", "repeatable bit for bit, without a side effect")
@@ -160,9 +177,8 @@ def _compare_other(s: Subject, other: Sample, found: list[Any], before: list[Any
     for k, y in enumerate(found):
         if expected is not None:
             compare(y, expected[k], s.tol("f8", other), f"output {k}", "the reference says", exact=y.dtype.kind not in "fc")
-        elif y.size > 1 and s.elementwise and y.dtype.kind == "f" and y.tobytes() == before[k].tobytes():
-            if y.tobytes() != np.broadcast_to(y.reshape(-1)[:1], y.shape).tobytes():
-                raise PromiseError(f"output {k} is that of the call before, though the inputs differ: is it kept by shape?")
+        elif s.elementwise and y.dtype.kind == "f" and y.tobytes() == before[k].tobytes() and len(np.unique(y)) > 1:
+            raise PromiseError(f"output {k} is that of the call before, though the inputs differ: is it kept by shape?")
 
 
 def _alike(a: Sample, b: Sample) -> bool:

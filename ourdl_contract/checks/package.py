@@ -26,9 +26,8 @@ def loads(s: Subject) -> Iterator[None]:
     name = getattr(s.op, "classic", s.op).__name__
     if name not in (s.entry.name, f"{s.entry.name}V{s.entry.version}"):
         suffix = "" if s.entry.version == 1 else f" or {s.entry.name}V{s.entry.version}"
-        raise PromiseError(
-            f"the entry point {s.entry.name} = {s.entry.target} names a class {name}: call both {s.entry.name}{suffix}"
-        )
+        point = f"the entry point {s.entry.name} = {s.entry.target}"
+        raise PromiseError(f"{point} names a class {name}: call both {s.entry.name}{suffix}")
     version = getattr(s.op, "version", 1)
     if version != s.entry.version:
         raise PromiseError(f"the class states version = {version}, its entry point says {s.entry.version}")
@@ -65,14 +64,15 @@ def _entry(s: Subject) -> Entry:
 
 @check("R03", "importing it changes nothing and prints nothing")
 def quiet_import(s: Subject) -> Iterator[None]:
-    """In a fresh process: random states, warning filters, error state, environment, default graph; output."""
-    found = imported(_entry(s).target.partition(":")[0])
+    """In a fresh process: random states, warning filters, error state, environment; output."""
+    module = _entry(s).target.partition(":")[0]
+    found = imported(module)
     if found.get("error"):
         raise PromiseError(f"in a fresh process the import fails: {found['error']}")
     if found["changed"]:
-        raise PromiseError(f"importing {_entry(s).target.partition(':')[0]} changed {', '.join(found['changed'])}")
+        raise PromiseError(f"importing {module} changed {', '.join(found['changed'])}")
     if found["printed"]:
-        raise PromiseError(f"importing {_entry(s).target.partition(':')[0]} printed {found['printed'][:120]!r}")
+        raise PromiseError(f"importing {module} printed {found['printed'][:120]!r}")
     yield
 
 
@@ -87,7 +87,7 @@ def cheap_import(s: Subject) -> Iterator[None]:
     own = _modules(lambda e: e.domain == entry.domain)
     strange = sorted(_modules(lambda e: e.domain != entry.domain).intersection(found["modules"]) - own)
     if strange:
-        raise PromiseError(f"importing {module} imports {strange[0]}, which holds ops of another package: reach them by name")
+        raise PromiseError(f"importing {module} imports {strange[0]}, ops of another package: reach them by name")
     yield
     seconds = found["seconds"]
     for _ in range(2):
@@ -123,15 +123,15 @@ def imported(module: str) -> dict[str, Any]:
 
 
 def _import_once(module: str) -> dict[str, Any]:
-    return in_fresh_process("imported", {"module": module})  # type: ignore[no-any-return]
+    return in_fresh_process("imported", {"module": module})
 
 
 @lru_cache(maxsize=4096)
 def alone(module: str, domain: str) -> dict[str, str]:
     """For each op of a module what goes wrong where all other packages fail; asked once for all of them."""
-    ids = [e.id for e in registry.entries() if e.domain == domain and e.target.partition(":")[0] == module]
+    ids = [e.id for e in registry.entries() if (e.domain, e.target.partition(":")[0]) == (domain, module)]
     blocked = sorted(_modules(lambda e: e.domain not in (domain, registry.home)))
-    return in_fresh_process("alone", {"ids": ids, "blocked": blocked})  # type: ignore[no-any-return]
+    return in_fresh_process("alone", {"ids": ids, "blocked": blocked})
 
 
 @check("K01", "waivers are needed: a waived check that passes is an error")

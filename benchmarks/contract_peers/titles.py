@@ -1,0 +1,25 @@
+"""The 21 bugs by name, in the order of the table."""
+
+BUGS: dict[str, str] = {
+    "scaled": "gradient ×1.0005",
+    "missing_w": "gradient of w missing",
+    "swapped": "gradients swapped",
+    "wide_gradient": "float64 gradient from float32",
+    "wide_output": "float64 output",
+    "c_order": "assumes C order",
+    "size_0": "crashes on size 0",
+    "nan": "swallows NaN",
+    "tails": "wrong gradient for abs(x) > 3",
+    "ignores_g": "ignores g",
+    "writes_x": "writes x",
+    "writes_g": "writes g",
+    "returns_input": "returns its input's memory",
+    "shared_buffer": "one shared buffer",
+    "noise": "noise 1e-9",
+    "cached": "cached by shape",
+    "accumulator": "hidden accumulator",
+    "no_unbroadcast": "no un-broadcast",
+    "second": "wrong second derivative",
+    "identity": "parent == parents[0]",
+    "python_float": "returns a Python float",
+}

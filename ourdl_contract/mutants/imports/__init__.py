@@ -1,0 +1,1 @@
+"""Modules of ops that do harm when they are imported."""

@@ -1,0 +1,5 @@
+"""Ends the process."""
+
+import sys
+
+sys.exit(3)
