@@ -47,14 +47,14 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line, with the commands of plugins."""
-    from ourdl_cli import registry_commands, system_commands, train_commands
+    from ourdl_cli import new_command, registry_commands, system_commands, train_commands
 
-    about = "Train models from files, and see which ops are installed."
+    about = "Train models from files, see which ops are installed, begin a package of ops."
     found = Parser(prog="ourdl", description=about)
     found.add_argument("--version", action="store_true", help="print the version of OurDL")
     found.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = found.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Command)
-    for module in (train_commands, registry_commands, system_commands):
+    for module in (train_commands, registry_commands, system_commands, new_command):
         module.add(commands)
     hooks.call("ourdl_commands", commands=commands)
     return found

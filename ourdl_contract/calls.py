@@ -87,6 +87,9 @@ class Call:
         """The gradients as nodes; zeros where the op does not use an input."""
         targets = [self.variables[i] for i in wrt]
         found = pullback([self.outputs[k] for k in present], targets, upstream) if present else [None] * len(targets)
+        for g in found:
+            if g is not None and g.parents[0] is not None:
+                g.parents[0]._where = None
         return [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
 
     def curved(self, values: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:

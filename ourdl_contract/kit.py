@@ -90,7 +90,9 @@ def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
     except PromiseError as error:
         return FAILED, count, _placed(s, str(error))
     except OutOfTime:
-        return FAILED, count, _placed(s, f"it did not come back within {limit:g} s")
+        late = _placed(s, f"it did not come back within {limit:g} s")
+        fault = s.out_of_time(late)
+        return (NOT_RUN, 0, f"{fault.check} failed") if fault and fault.check != check.id else (FAILED, count, late)
     except Exception as error:
         return FAILED, count, _placed(s, said(error, trace=True))
     except SystemExit as error:

@@ -33,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
             if getattr(config.option, name):
                 raise pytest.UsageError(f"--{name.replace('_', '-')} is about --ourdl, which is not given")
         return
+    report = config.option.ourdl_report
+    if report and not Path(report).absolute().parent.is_dir():
+        raise pytest.UsageError(f"--ourdl-report: the folder of {report} is not there")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = []
     config.pluginmanager.register(_Session(config), "ourdl-session")
@@ -48,40 +51,35 @@ class _Session:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add the items; first, so that ``-k`` selects among them."""
+        for collector in self._collectors(session):
+            items.extend(session.genitems(collector))
+
+    def _collectors(self, session: pytest.Session) -> Iterator[pytest.Collector]:
         if self.config.option.ourdl:
-            items.extend(self._items(session))
+            for subject in self._subjects():
+                yield _Op.from_parent(session, name=subject.name, nodeid=subject.name, subject=subject)
         if self.config.option.ourdl_selftest:
-            from ourdl_contract.selftest import MUTANTS
+            yield _SelfTest.from_parent(session, name="selftest", nodeid="selftest")
 
-            collector = _Group.from_parent(session, name="selftest", nodeid="ourdl-selftest")
-            items.extend(_Planted.from_parent(collector, name=mutant.name, mutant=mutant) for mutant in MUTANTS)
-
-    def _items(self, session: pytest.Session) -> Iterator[pytest.Item]:
-        from ourdl_contract.checks import all_checks
+    def _subjects(self) -> Iterator[Any]:
+        """The ops that are asked for; a usage error for what cannot be meant."""
         from ourdl_contract.kit import entries_of
         from ourdl_contract.subject import Subject
-        from ourdl_contract.waivers import read_waivers, refuse_unknown_contracts
+        from ourdl_contract.waivers import project_file, read_waivers, refuse_unknown_contracts
 
         option = self.config.option
         try:
             entries = entries_of([name for name in option.ourdl.split(",") if name])
             refuse_unknown_contracts(entries)
-            waivers = read_waivers(self.config.rootpath / "pyproject.toml", entries)
+            # Not pytest's rootdir, which moves with any option that names a file.
+            waivers = read_waivers(project_file(self.config.invocation_params.dir), entries)
         except LookupError as error:
             hint = f"\n'{option.ourdl}' is a path: write it before --ourdl" if Path(option.ourdl).exists() else ""
             raise pytest.UsageError(f"--ourdl: {error}{hint}") from None
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
-        if not entries:
-            raise pytest.UsageError("--ourdl: no distribution that offers ops is installed here")
         for entry in entries:
-            subject = Subject(entry=entry, seed=option.ourdl_seed, waivers=waivers.get(entry.id))
-            collector = _Group.from_parent(session, name=entry.id, nodeid=entry.id)
-            collector.add_marker(pytest.mark.xdist_group(entry.id))
-            for check in all_checks().values():
-                yield _Item.from_parent(collector, name=check.id, subject=subject, check=check)
-            if option.ourdl_fuzz:
-                yield _Fuzz.from_parent(collector, name="fuzz", subject=subject)
+            yield Subject(entry=entry, seed=option.ourdl_seed, waivers=waivers.get(entry.id))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report carries."""
@@ -90,9 +88,8 @@ class _Session:
                 if name == PROPERTY:
                     self.results[report.nodeid] = json.loads(str(value))
 
-    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the report; a run in which nothing ran is no success."""
+        """Write the report."""
         if hasattr(self.config, "workerinput") or not self.results:
             return
         if self.config.option.ourdl_report:
@@ -111,11 +108,34 @@ class _Session:
             terminalreporter.line(line)
 
 
-class _Group(pytest.Collector):
-    """The place of an op in the tree of items."""
+class _Op(pytest.Collector):
+    """One op: an item for each check."""
 
-    def collect(self) -> list[Any]:
-        return []
+    def __init__(self, *, subject: Any, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.subject = subject
+        if self.config.pluginmanager.hasplugin("xdist"):  # else the mark is unknown
+            self.add_marker(pytest.mark.xdist_group(subject.name))
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The checks, in the order of the table."""
+        from ourdl_contract.checks import all_checks
+
+        for check in all_checks().values():
+            yield _Item.from_parent(self, name=check.id, subject=self.subject, check=check)
+        if self.config.option.ourdl_fuzz:
+            yield _Fuzz.from_parent(self, name="fuzz", subject=self.subject)
+
+
+class _SelfTest(pytest.Collector):
+    """The planted bugs: an item for each."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The mutants, in the order in which they are planted."""
+        from ourdl_contract.selftest import MUTANTS
+
+        for mutant in MUTANTS:
+            yield _Planted.from_parent(self, name=mutant.name, mutant=mutant)
 
 
 class _Item(pytest.Item):

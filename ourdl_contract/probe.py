@@ -118,8 +118,8 @@ BROKEN = {
 }
 
 
-def alone(printed: Any, ids: list[str], blocked: list[str]) -> dict[str, str]:
-    """Load ops and run their samples while every other package fails; what goes wrong with each, or nothing."""
+def alone(printed: Any, id: str, blocked: list[str]) -> str:
+    """Load an op and run its samples while every other package fails; what goes wrong, or nothing."""
     import warnings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -134,12 +134,11 @@ def alone(printed: Any, ids: list[str], blocked: list[str]) -> dict[str, str]:
         from ourdl_contract.subject import Subject
         from ourdl_core import registry
 
-        entries = {entry.id: entry for entry in registry.entries()}
-        found = {}
-        for id in ids:
-            fault = Subject(entry=entries[id]).prepare()
-            found[id] = "" if fault is None else fault.message
-        return found
+        entry = next((entry for entry in registry.entries() if entry.id == id), None)
+        if entry is None:
+            return "it is not found in a process of its own"
+        fault = Subject(entry=entry).prepare()
+        return "" if fault is None else fault.message
 
 
 def saved(printed: Any, tasks: list[dict[str, Any]]) -> list[Any]:

@@ -22,7 +22,7 @@ def summary(rows: list[Row]) -> list[str]:
     cases = sum(row["cases"] for row in rows)
     ran = outcomes[PASSED] + outcomes[FAILED]
     lines = [
-        f"{len(ops)} ops, {ran} checks on {cases} cases: {outcomes[PASSED]} passed, "
+        f"{len(ops)} op{'s' * (len(ops) != 1)}, {ran} checks on {cases} cases: {outcomes[PASSED]} passed, "
         f"{sum(row['kind'] == 'failed' for row in failed)} failed; {outcomes[NOT_APPLICABLE]} do not apply, "
         f"{outcomes[NOT_RUN]} were not run"
     ]

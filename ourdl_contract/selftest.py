@@ -82,9 +82,8 @@ def published(lines: list[tuple[str, str, str]]) -> Iterator[None]:
 
 
 def _refresh() -> Any:
-    from ourdl_contract.checks.package import alone, imported
+    from ourdl_contract.checks.package import imported
 
     for each in (registry, contracts, kernels):
         each.refresh()
     imported.cache_clear()
-    alone.cache_clear()

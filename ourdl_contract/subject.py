@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_contract.calls import Call
-from ourdl_contract.limits import OutOfTime
-from ourdl_contract.result import Result
+from ourdl_contract.calls import Call, seeds_for
+from ourdl_contract.result import PromiseError, Result
 from ourdl_contract.samples import Maker, as_sample, is_floating, shown
 from ourdl_core import Contract, Elementwise, Node, Op, OpError, Sample, registry
 from ourdl_core.registry import Entry, Registry
@@ -73,11 +72,34 @@ class Subject:
         """Load the op and its contract, make the samples, run them once; what stands in the way."""
         if not self._prepared:
             self._prepared = True
-            try:
-                self._fault = self._load() or self._make() or self._try()
-            except OutOfTime as error:
-                check, what = ("F01", self.now) if hasattr(self, "op") else ("R01", "importing it")
-                self._fault = Fault(check, f"{what}: it did not come back within {error.args[0]:g} s")
+            self._fault = (
+                self._stage("R01", self._load)
+                or self._stage("S01", self._make)
+                or self._stage("F01", self._forward)
+                or self._stage("G01", self._backward)
+            )
+        return self._fault
+
+    def _stage(self, check: str, step: Callable[[], Fault | None]) -> Fault | None:
+        """One step of getting ready; what stops it is the failure of one check."""
+        self.now = ""
+        # Should it never come back, this is what stands: running out of time ends everything up to the limit.
+        self._fault = Fault(check, "it did not come back in time")
+        try:
+            return step()
+        except SystemExit as error:
+            why = f"it ended the process: SystemExit({error})"
+        except PromiseError as error:
+            why = str(error)
+        except Exception as error:
+            hint = "\ngive it a contract with samples that it takes" if "samples" in self.assumed else ""
+            why = f"{said(error, trace=True)}{hint}"
+        return Fault(check, f"{self.now}\n{why}".lstrip("\n"))
+
+    def out_of_time(self, message: str) -> Fault | None:
+        """Note that getting ready ran out of time, if that is what was going on."""
+        if self._fault is not None:
+            self._fault = Fault(self._fault.check, message)
         return self._fault
 
     def _load(self) -> Fault | None:
@@ -138,26 +160,40 @@ class Subject:
 
     def _make(self) -> Fault | None:
         mk = Maker(self.seed, self.op.__name__)
-        try:
-            self.samples = [as_sample(given) for given in self.contract.samples(mk)]  # type: ignore[misc]
-        except Exception as error:
-            return Fault("S01", f"the samples of its contract cannot be made: {said(error, trace=True)}")
+        self.now = "the samples of its contract cannot be made"
+        self.samples = [as_sample(given) for given in self.contract.samples(mk)]  # type: ignore[misc]
         if not self.samples:
             return Fault("S02", "its contract gives no samples, so nothing could be checked")
         return None
 
-    def _try(self) -> Fault | None:
+    def _forward(self) -> None:
         """Run every sample once: what does not run at all is one failure, not one for every check."""
         self.values: list[list[Any]] = []
-        for i, sample in enumerate(self.samples):
-            self.now = self.label(i, sample)
-            try:
-                self.values.append(self.forward(sample))
-            except Exception as error:
-                hint = " Give it a contract with samples that it takes." if "samples" in self.assumed else ""
-                return Fault("F01", f"{self.now}: {said(error, trace=True)}.{hint}")
-        self.now = ""
-        return None
+        for i, sample in self.cases():
+            self.values.append(self.forward(sample))
+            if self.has_reference(sample):
+                self._compare_shapes(self.values[i], self._reference_of(sample))
+
+    def _reference_of(self, sample: Sample) -> list[np.ndarray]:
+        try:
+            return self.expected(sample)
+        except Exception as error:
+            raise PromiseError(f"the reference itself raised {type(error).__name__}: {error}") from error
+
+    def _compare_shapes(self, found: list[Any], expected: list[np.ndarray]) -> None:
+        if len(found) != len(expected):
+            raise PromiseError(f"it has {len(found)} outputs, the reference gives {len(expected)}")
+        for k, (y, b) in enumerate(zip(found, expected, strict=True)):
+            if np.shape(y) != b.shape:
+                raise PromiseError(f"output {k} has shape {list(np.shape(y))}, the reference says {list(b.shape)}")
+
+    def _backward(self) -> None:
+        """The gradient of every sample once."""
+        for i, sample in self.cases():
+            self.now += ", its gradient"
+            seeds = seeds_for(self.values[i])
+            if self.call(sample).differentiable and any(g is not None for g in seeds):
+                self.call(sample).gradients(sample.inputs, seeds)
 
     # ---- what checks ask --------------------------------------------------------------------------------------------
 
@@ -266,6 +302,6 @@ def said(error: BaseException, trace: bool = False) -> str:
     """An exception in words, with the line that raised it."""
     text = "".join([f"{type(error).__name__}: {error}", *(f"\n{note}" for note in getattr(error, "__notes__", ()))])
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "ourdl_contract" not in f.filename]
-    place = [f for f in frames if "ourdl_core" not in f.filename] or frames
+    place = [f for f in frames if "ourdl_core" not in f.filename]
     return f"{text} ({place[-1].filename}:{place[-1].lineno})" if trace and place else text
 

@@ -22,6 +22,11 @@ from ourdl_core.registry import Entry
 KEYS = ("op", "check", "reason")
 
 
+def project_file(start: Path) -> Path:
+    """The ``pyproject.toml`` of the project that a folder is in: the nearest above it."""
+    return next((f / "pyproject.toml" for f in (start, *start.parents) if (f / "pyproject.toml").is_file()), start / "none")
+
+
 def read_waivers(file: Path, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     """The waivers of a project by op id and check; ValueError with everything that is wrong with them."""
     if not file.is_file():

@@ -9,6 +9,11 @@ def erf(op, x):
     return special.erf(x)
 
 
+def erfc(op, x):
+    """JAX's own complement of the error function."""
+    return special.erfc(x)
+
+
 def scatter_add(op, x, indices, like):
     """ScatterAdd by JAX's scatter."""
     axis = op.axis % len(like.shape)

@@ -1,5 +1,7 @@
 """Activations held to JAX: values, first and second gradients, every array library, the tails, the kinks."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +107,13 @@ def test_relative_accuracy_in_the_tails(dtype):
     np.testing.assert_allclose(ops.Softplus(-far), small, rtol)
     np.testing.assert_allclose(ops.Silu(-far), -far * small, rtol)
     np.testing.assert_allclose(ops.Mish(-far), -far * small, rtol)
+    left = np.array([-1.0, -6.0, -10.0, -12.5 if dtype is np.float32 else -36.0], dtype)
+    exact = left.astype(np.float64)
+    phi = np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in exact])
+    slope = phi + exact * np.exp(-0.5 * exact**2) / math.sqrt(2 * math.pi)
+    conditioned = (2 + left[-1] ** 2) * np.finfo(dtype).eps  # the rounding of x / sqrt(2) counts x ** 2 times
+    np.testing.assert_allclose(ops.Gelu(left), exact * phi, conditioned)
+    np.testing.assert_allclose(gradient("Gelu", left), slope, 3 * conditioned)
     np.testing.assert_allclose(gradient("Softsign", dtype(1e4) * far), 1 / (1 + 1e4 * far.astype(np.float64)) ** 2, rtol)
 
 

@@ -39,6 +39,9 @@ FUNCTIONS = [
     Case("Erf", (X,), jax.scipy.special.erf, rtol=1e-14),
     Case("Erf", (X / 5,), jax.scipy.special.erf, rtol=1e-14, name="near 0"),
     Case("Erf", (BIG,), jax.scipy.special.erf, rtol=1e-14, name="saturated"),
+    Case("Erfc", (X,), jax.scipy.special.erfc, rtol=1e-14),
+    Case("Erfc", (X / 5,), jax.scipy.special.erfc, rtol=1e-14, name="near 0"),
+    Case("Erfc", (BIG,), jax.scipy.special.erfc, name="saturated"),
     Case("Identity", (X,), lambda x: x),
     Case("Identity", (INTEGERS,), lambda x: x),
     Case("StopGradient", (X,), jax.lax.stop_gradient),
@@ -187,6 +190,9 @@ def derivatives(function, *points, order=2):
         (ops.Tanh, 1e4, (1, 0, 0)),
         (ops.Erf, 1e300, (1, 0, 0)),
         (ops.Erf, -math.inf, (-1, 0, math.nan)),
+        (ops.Erfc, 1e300, (0, 0, 0)),
+        (ops.Erfc, -1e300, (2, 0, 0)),
+        (ops.Erfc, -math.inf, (2, 0, math.nan)),
         (lambda x: ops.Where(x > 0, ops.Log(x), 0.0), 2.0, (math.log(2), 0.5, -0.25)),
     ],
 )
@@ -203,7 +209,8 @@ def test_gradient_that_is_not_chosen_is_0_though_the_upstream_gradient_is_infini
 
 
 @pytest.mark.parametrize(
-    "op", ["Exp", "Log", "Sqrt", "Sin", "Tanh", "Erf", "Abs", "Sign", "Square", "Reciprocal", "Expm1", "Log1p", "Cos"]
+    "op",
+    ["Exp", "Log", "Sqrt", "Sin", "Tanh", "Erf", "Erfc", "Abs", "Sign", "Square", "Reciprocal", "Expm1", "Log1p", "Cos"],
 )
 def test_nan_goes_through(op):
     assert np.isnan(ops[op](np.array([math.nan, 1.0]))).tolist() == [True, False]
@@ -257,6 +264,15 @@ def test_erf_in_float32_to_the_last_digits():
     x = np.linspace(-7, 7, 4001)
     exact = np.array([math.erf(v) for v in x])
     assert np.max(np.abs(ops.Erf(x) - exact)) < 2.5e-16
+
+
+@pytest.mark.parametrize(("dtype", "last"), [(np.float64, 26.5), (np.float32, 9.1)])
+def test_erfc_is_relatively_accurate_until_it_underflows(dtype, last):
+    x = np.linspace(-6, last, 4001, dtype=dtype)
+    exact = np.array([math.erfc(v) for v in x.astype(np.float64)])
+    np.testing.assert_allclose(ops.Erfc(x), exact, rtol=5 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(ops.Erfc(np.array([-math.inf, -30, 30, 1e300, math.inf])), [2, 2, 0, 0, 0])
+    assert ops.Erfc(26) == math.erfc(26)
 
 
 # ---- errors -----------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ KERNELS = [
     ("ScatterAdd", {"axis": 0}, (numbers(3), -1, *specs(TABLE))),
     ("PutAlongAxis", {"axis": 1}, (numbers(2, 4), ALONG, *specs(A))),
     ("PutAlongAxis", {"axis": -2}, (numbers(3, 4, 3), np.ones((3, 4, 3), int), *specs(CUBE))),
-    *(("Erf", {}, (x,)) for x in (A, 3 * A, np.array([math.nan, math.inf, -9.0, 0.0]))),
+    *((name, {}, (x,)) for name in ("Erf", "Erfc") for x in (A, 3 * A, np.array([math.nan, math.inf, -9.0, 0.0]))),
 ]  # fmt: skip
 
 

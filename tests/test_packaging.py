@@ -57,6 +57,12 @@ def test_every_module_of_the_tree_is_in_the_wheel(names):
     assert modules == {str(name) for name in names if name.suffix == ".py"}
 
 
+def test_every_template_of_ourdl_new_is_in_the_wheel(names):
+    templates = {file.relative_to(ROOT).as_posix() for file in (ROOT / "ourdl_cli" / "template").iterdir()}
+    assert templates == {str(name) for name in names if name.match("ourdl_cli/template/*")}
+    assert templates
+
+
 def test_every_package_is_typed(names):
     assert {str(name.parent) for name in names if name.name == "py.typed"} == PACKAGES
 

@@ -2,16 +2,11 @@
 
 import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
-import textwrap
-import venv
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from environments import Environment, as_here, build_wheel, ran
 
 # One worker builds the environment once (where pytest-xdist is told --dist loadgroup).
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("third_party")]
@@ -42,47 +37,24 @@ class Beta(Snake):
 BETA_ENTRIES = {name: f"beta_ops:{name.replace('-v', 'V')}" for name in ("Snake", "Snake-v2", "Dense", "Sin", "Beta")}
 
 
-class Place:
-    """A virtual environment, what can be installed there, and code run there."""
+class Place(Environment):
+    """An environment, and wheels that can be installed there."""
 
     def __init__(self, folder, wheels):
-        self.folder = folder
+        super().__init__(folder)
         self.wheels = wheels
-        scripts = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-        self.python = scripts / "python"
-        self.pip = [sys.executable, "-m", "pip", "--python", self.python, "--disable-pip-version-check", "--quiet"]
 
-    def install(self, *names):
-        needs = [f"{name}=={version(name)}" for name in ("numpy", "pluggy", "typing-extensions")]  # likely to be cached
-        ran([*self.pip, "install", "--no-compile", *(self.wheels[name] for name in names), *needs])
-
-    def uninstall(self, name):
-        ran([*self.pip, "uninstall", "--yes", name])
-
-    def run(self, code, *arguments, **variables):
-        """What ``code`` prints, run there as a script on ``arguments`` with these variables in its environment."""
-        script = self.folder / "script.py"
-        script.write_text(textwrap.dedent(code), encoding="utf-8")
-        return ran([self.python, "-W", "error", script, *arguments], cwd=self.folder, env={**clean(), **variables})
+    def install_wheels(self, *names):
+        self.install(*(self.wheels[name] for name in names), *as_here("numpy", "pluggy", "typing-extensions"))
 
     @contextlib.contextmanager
     def beside(self, name):
         """One more package, for a while."""
-        ran([*self.pip, "install", "--no-compile", "--no-deps", self.wheels[name]])
+        self.install("--no-deps", self.wheels[name])
         try:
             yield
         finally:
             self.uninstall(name)
-
-
-def clean():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("OURDL_", "PYTHON"))}
-
-
-def ran(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 def write_package(folder, name, module, entries):
@@ -109,14 +81,9 @@ def place(tmp_path_factory):
             folder / "broken", "broken-ops", "raise RuntimeError('no licence found')", {"Boom": "broken_ops:Boom"}
         ),
     }
-    wheels = {}
-    for name, source in sources.items():
-        target = folder / "wheels" / name
-        ran([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", target], cwd=source)
-        (wheels[name],) = target.glob("*.whl")
-    venv.create(folder / "venv", symlinks=os.name != "nt")
+    wheels = {name: build_wheel(source, folder / "wheels" / name) for name, source in sources.items()}
     place = Place(folder, wheels)
-    place.install("ourdl", "acme-ops", "broken-ops")
+    place.install_wheels("ourdl", "acme-ops", "broken-ops")
     return place
 
 
@@ -410,4 +377,4 @@ def test_a_live_process_sees_uninstalling_and_installing_when_it_is_told(place):
             place.wheels["acme-ops"],
         )
     finally:  # whatever happened, as it was for the other tests
-        place.install("acme-ops")
+        place.install_wheels("acme-ops")

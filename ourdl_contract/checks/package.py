@@ -103,10 +103,8 @@ def cheap_import(s: Subject) -> Iterator[None]:
 def isolated(s: Subject) -> Iterator[None]:
     """In a fresh process in which every other package fails, and one more is installed that always does."""
     entry = _entry(s)
-    module = entry.target.partition(":")[0]
-    said = alone(module, entry.domain).get(entry.id)
-    if said is None:
-        raise PromiseError("it was not found in a process of its own")
+    others = sorted(_modules(lambda e: e.domain not in (entry.domain, registry.home)))
+    said = in_fresh_process("alone", {"id": entry.id, "blocked": others})
     if said:
         raise PromiseError(f"where every other package fails to import, so does it: {said}")
     yield
@@ -124,14 +122,6 @@ def imported(module: str) -> dict[str, Any]:
 
 def _import_once(module: str) -> dict[str, Any]:
     return in_fresh_process("imported", {"module": module})
-
-
-@lru_cache(maxsize=4096)
-def alone(module: str, domain: str) -> dict[str, str]:
-    """For each op of a module what goes wrong where all other packages fail; asked once for all of them."""
-    ids = [e.id for e in registry.entries() if (e.domain, e.target.partition(":")[0]) == (domain, module)]
-    blocked = sorted(_modules(lambda e: e.domain not in (domain, registry.home)))
-    return in_fresh_process("alone", {"ids": ids, "blocked": blocked})
 
 
 @check("K01", "waivers are needed: a waived check that passes is an error")

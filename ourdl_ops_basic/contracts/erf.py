@@ -27,3 +27,17 @@ Erf = Contract(
     ],
     reference=np.vectorize(math.erf, otypes=[float]),
 )
+
+Erfc = Contract(
+    samples=lambda mk: [
+        # All three approximations that it consists of, and the right tail until it all but underflows: relatively.
+        Sample(_signed(mk, (3, 4), 2.0)).within(1e-13),
+        Sample(_signed(mk, (2, 5), 0.4)).within(1e-13),
+        Sample(_signed(mk, (2, 3, 4), 5.9)).within(1e-13),
+        Sample(mk((3, 5), 4.0, 26.0)).within(1e-13),
+        Sample(np.array([0.0, 1e-9, -1e-5, 1e-300])).within(1e-13),
+        np.array([[2.5, -3.5, 5.9], [6.5, 40.0, -400.0]]),  # until it is flat
+        mk((), 0.5, 2.0),
+    ],
+    reference=np.vectorize(math.erfc, otypes=[float]),
+)
