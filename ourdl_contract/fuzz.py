@@ -20,6 +20,7 @@ from ourdl_contract.subject import Subject, said
 from ourdl_core import Sample
 
 SIZES = (0, 1, 2, 3, 4)
+ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 1e-3, -1e-3)
 TITLE = "inputs that Hypothesis finds"
 
 
@@ -96,10 +97,11 @@ def _drawn_array(s: Subject, x: np.ndarray, sizes: dict[int, int], data: Any, st
         values = data.draw(st.lists(whole, min_size=count, max_size=count))
     else:
         low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
-        # Whole numbers of steps: ties happen, and the counterexample has short numbers.
+        # Round numbers, so that ties happen and the counterexample is short; and steps of what the sample ranges over.
         step = (high - low) / 64 or 1.0
-        steps = data.draw(st.lists(st.integers(0, 64), min_size=count, max_size=count))
-        values = [round(low + k * step, 3) for k in steps]
+        round_ones = st.sampled_from([v for v in ROUND if low <= v <= high] or [low])
+        grid = st.integers(0, 64).map(lambda k: round(low + k * step, 3))
+        values = data.draw(st.lists(st.one_of(round_ones, grid), min_size=count, max_size=count))
     return np.asarray(values, x.dtype).reshape(shape)
 
 

@@ -149,6 +149,7 @@ class Registry:
         """See what was installed or mended since, and try again what had failed."""
         importlib.invalidate_caches()
         forget_installed()
+        self._identified = {}
         self._state = _State()
 
     def why(self, name: str, within: str | None = None) -> str:

@@ -803,3 +803,18 @@ def test_other_spellings_are_not_remembered_without_end():
     for dashes in range(1, 50):
         assert ops.get(f"my{'-' * dashes}ops::X")
     assert len(ops._state.found) == 1
+
+
+def test_refresh_forgets_under_which_name_an_object_was_found(tmp_path, monkeypatch):
+    """A package that was uninstalled, or renamed, must not go on naming objects that another one offers too."""
+    here = Registry("ourdl.ops", environ={})
+    for name in ("old-ops", "new-ops"):
+        metadata = tmp_path / name / f"{name.replace('-', '_')}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text("[ourdl.ops]\nThing = collections:OrderedDict\n")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(tmp_path / name))
+            here.refresh()
+            thing = here.get(f"{name}::Thing")
+            assert here.id_of(thing) == f"{name}::Thing-v1"

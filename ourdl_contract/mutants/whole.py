@@ -76,7 +76,7 @@ class Scalar(GoodOne):
 @plant(
     "P01",
     "a function as attribute",
-    contract=ONE.replace(samples=lambda mk: [Sample(mk((3, 4)), curve=lambda x: x)]),
+    contract=Contract(samples=lambda mk: [Sample(mk((3, 4)), curve=lambda x: x)]),
     twin=GoodOne,
     twin_contract=ONE,
     published=True,
