@@ -29,7 +29,8 @@ def fuzz(s: Subject, count: int, limit: float) -> Result:
     start = time.perf_counter()
     # Each input is tried in a fraction of the time that a check has.
     outcome, cases, message = quietly(lambda: _outcome(s, count), limit + 0.1 * count)
-    line = f'pytest --ourdl={s.entry.domain} --ourdl-fuzz {count} -k "{s.entry.id} and fuzz"' if s.entry else "fuzz"
+    options = f'--ourdl-fuzz {count} -k "{s.entry.id} and fuzz" --ourdl-seed {s.seed}' if s.entry else ""
+    line = f"pytest --ourdl={s.entry.domain} {options}" if s.entry else "fuzz"
     return Result(s.name, "fuzz", TITLE, "M", outcome, cases, message, time.perf_counter() - start, line)
 
 

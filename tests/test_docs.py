@@ -2,9 +2,9 @@
 
 How a page is read. The blocks of a page run in order, in one namespace and one temporary directory, in which there is a
 copy of examples/. A ``text`` block right after a ``python`` block is what it prints; a block that ends in an error shows
-``TypeError: message`` last. In a ``console`` block ``$ ourdl ...`` is run and its output compared. A ``toml`` block that
-begins with ``# name.toml`` is written to that file; one that is a whole model is loaded (unless it is called wrong.toml);
-the ops of an entry-point table get their names. ``...`` stands for anything in what is shown.
+``TypeError: message`` last. In a ``console`` block ``$ ourdl ...`` and ``$ pytest ...`` are run and their output compared.
+A ``toml`` block that begins with ``# name.toml`` is written to that file; one that is a whole model is loaded (unless it is
+called wrong.toml); the ops of an entry-point table get their names. ``...`` stands for anything in what is shown.
 """
 
 import contextlib
@@ -21,49 +21,30 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, get_origin
 
 import numpy as np
 import pytest
+from pages import Block, blocks_of, commands_of, compare, same
 
 import ourdl
+import ourdl_contract.plugin
 import ourdl_core
 from ourdl import registry
+from ourdl_core import Contract, Error, Sample
+from ourdl_core.contract import CLAIMS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = {"cp", "git", "make", "pip"}  # the commands of console blocks that are only shown
+ELSEWHERE = {"first-package": "tests/test_first_package.py"}  # pages that another test runs, in a fresh environment
+RUN = {"ourdl": "ourdl_cli", "pytest": "pytest"}  # the commands of console blocks that are run, by module
+NOT_RUN = {"cp", "git", "make", "pip"}  # those that are only shown
 
 
 # ---- pages as blocks ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its text, the line of its first line, and what it is to print."""
-
-    language: str
-    text: str
-    line: int
-    shown: str | None = None
-
-
-def blocks_of(markdown: str) -> list[Block]:
-    """The fenced blocks, each with the ``text`` block that shows its output, where one follows with nothing between."""
-    found: list[Block] = []
-    end = 0
-    for match in re.finditer(r"^```(.*)\n((?:.*\n)*?)```$", markdown, re.MULTILINE):
-        language, text = match[1].strip(), match[2]
-        line = markdown.count("\n", 0, match.start(2)) + 1
-        if language == "text" and found and found[-1].language == "python" and not markdown[end : match.start()].strip():
-            found[-1] = Block("python", found[-1].text, found[-1].line, text)
-        else:
-            found.append(Block(language, text, line))
-        end = match.end()
-    return found
 
 
 def run_page(markdown: str, name: str, module: ModuleType) -> None:
@@ -85,24 +66,24 @@ def _run_python(block: Block, where: str, module: ModuleType) -> None:
         if block.shown is None or not same(block.shown, printed.getvalue() + message):
             raise
         return
-    _compare(block.shown or "", printed.getvalue(), where)
+    compare(block.shown or "", printed.getvalue(), where)
 
 
 def _run_console(block: Block, where: str, module: ModuleType) -> None:
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        command, _, shown = part.partition("\n")
+    for command, shown in commands_of(block.text):
         words = shlex.split(command, comments=True)
-        if words[0] != "ourdl":
+        if words[0] not in RUN:
             assert words[0] in NOT_RUN, f"{where}: '{words[0]}' is neither run nor known"
             continue
-        command = [sys.executable, "-m", "ourdl_cli", *words[1:]]
+        command = [sys.executable, "-m", RUN[words[0]], *words[1:]]
         done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        _compare(shown, done.stdout, where)
+        compare(shown, done.stdout, where)
 
 
 def _environment() -> dict[str, str]:
-    """No width of a terminal, no variables of OurDL; one thread, which is faster for small nets."""
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS" and not name.startswith("OURDL_")}
+    """No width of a terminal, no variables of OurDL or pytest; one thread, which is faster for small nets."""
+    dropped = ("COLUMNS", "OURDL_", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -126,17 +107,6 @@ def _run_nothing(block: Block, where: str, module: ModuleType) -> None:
 RUNNERS = {"python": _run_python, "console": _run_console, "toml": _run_toml, "text": _run_nothing}
 
 
-def same(shown: str, found: str) -> bool:
-    """Whether a page shows what was found; ``...`` stands for anything, blanks at the ends of lines count for nothing."""
-    shown, found = ("\n".join(line.rstrip() for line in text.strip().splitlines()) for text in (shown, found))
-    return re.fullmatch(".*".join(map(re.escape, shown.split("..."))), found, re.DOTALL) is not None
-
-
-def _compare(shown: str, found: str, where: str) -> None:
-    if not same(shown, found):
-        raise AssertionError(f"{where} shows\n{shown}\nbut it gives\n{found}")
-
-
 @pytest.fixture
 def page(tmp_path, monkeypatch):
     """An empty module for the code of a page, in a temporary directory; names it registers are forgotten."""
@@ -148,7 +118,7 @@ def page(tmp_path, monkeypatch):
     return module
 
 
-@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [file for file in PAGES if file.stem not in ELSEWHERE], ids=lambda file: file.stem)
 def test_page(file, page):
     run_page(file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix(), page)
 
@@ -247,6 +217,35 @@ def test_the_index_of_ops_is_up_to_date():
     made = runpy.run_path(str(ROOT / "docs" / "make_op_index.py"))["page"]()
     stored = (ROOT / "docs" / "op-index.md").read_text(encoding="utf-8")
     assert stored == made, "run: python docs/make_op_index.py"
+
+
+def test_the_table_of_checks_is_up_to_date():
+    made = runpy.run_path(str(ROOT / "docs" / "make_check_table.py"))["page"]()
+    stored = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert stored == made, "run: python docs/make_check_table.py"
+
+
+def test_the_manual_of_the_contract_names_every_field_claim_and_option():
+    text = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    options = re.findall(r'"(--ourdl[\w-]*)"', inspect.getsource(ourdl_contract.plugin))
+    names = [field.name for kind in (Contract, Error, Sample) for field in fields(kind) if field.name != "_"]
+    assert len(options) >= 7
+    words = [re.findall(r"[\w-]+", span) for span in spans]
+    assert [name for name in (*names, *CLAIMS, *options) if not any(name in found for found in words)] == []
+
+
+def test_what_the_manual_quotes_of_the_tutorial_stands_there():
+    manual, tutorial = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("contract.md", "first-package.md"))
+    quotes = [block.text for block in blocks_of(manual) if block.text.startswith("my-ops::Gaussian")]
+    assert len(quotes) == 1
+    assert quotes[0] in tutorial
+
+
+def test_a_page_that_runs_elsewhere_is_run_there():
+    for stem, test in ELSEWHERE.items():
+        assert ROOT / "docs" / f"{stem}.md" in PAGES
+        assert f'"{stem}.md"' in (ROOT / test).read_text(encoding="utf-8")
 
 
 def _modules() -> list[str]:
