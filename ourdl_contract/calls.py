@@ -25,7 +25,7 @@ class Call:
         with context.hidden():
             self.variables = {i: Variable(name=f"x{i}") for i in self.places}
             inputs = [self.variables.get(i, x) for i, x in enumerate(sample.inputs)]
-            node = op(*inputs, **sample.attributes)
+            node = self.record(*inputs)
             self.node = node
             self.outputs = list(node.outputs)
             for each in (node, *self.variables.values()):
@@ -92,8 +92,8 @@ class Call:
                 g.parents[0]._where = None
         return [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
 
-    def curved(self, values: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """The first gradients, and the gradients of the sum of their sines."""
+    def curved(self, values: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+        """The gradients of the sum of the sines of the first gradients: of each input, then of each upstream gradient."""
         wrt = self.differentiable
         present = [k for k, seed in enumerate(seeds) if seed is not None]
         key = ("second", tuple(present))
@@ -102,13 +102,12 @@ class Call:
                 upstream = [Variable(name=f"g{k}") for k in present]
                 first = self.gradient_nodes(wrt, present, upstream)
                 total = ops.Add(*(ops.Sum(ops.Sin(g)) for g in first))
-                targets = [self.variables[i] for i in wrt]
+                targets = [*(self.variables[i] for i in wrt), *upstream]
                 found = pullback([total], targets, [])
                 second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
                 inputs = [*self.variables.values(), *upstream]
-                self._gradients[key] = Program(inputs, [*first, *second], mode=self.sample.mode)
-        results = self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
-        return results[: len(wrt)], results[len(wrt) :]
+                self._gradients[key] = Program(inputs, second, mode=self.sample.mode)
+        return self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
 
     # ---- on arrays, without a graph ----------------------------------------------------------------------------------
 

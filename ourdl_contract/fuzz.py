@@ -75,8 +75,8 @@ def _outcome(s: Subject, count: int) -> tuple[str, int, str]:
         if not failing:
             raise
         sample, message = failing[-1]  # Hypothesis runs the smallest one last
-        return FAILED, tried, f"{message}\nkeep it as a sample: {written(sample)}"
-    return PASSED, tried, ""
+        return FAILED, min(tried, count), f"{message}\nkeep it as a sample: {written(sample)}"
+    return PASSED, min(tried, count), ""
 
 
 def _drawn(s: Subject, data: Any, st: Any) -> Sample:

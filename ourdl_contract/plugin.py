@@ -29,8 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Without paths on the command line, ``--ourdl`` is about ops alone."""
     if not (config.option.ourdl or config.option.ourdl_selftest):
-        for name in ("ourdl_strict", "ourdl_fuzz", "ourdl_report"):
-            if getattr(config.option, name):
+        unused = {"ourdl_strict": False, "ourdl_fuzz": 0, "ourdl_report": None, "ourdl_seed": 0, "ourdl_limit": 20.0}
+        for name, default in unused.items():
+            if getattr(config.option, name) != default:
                 raise pytest.UsageError(f"--{name.replace('_', '-')} is about --ourdl, which is not given")
         return
     report = config.option.ourdl_report

@@ -21,10 +21,11 @@ def summary(rows: list[Row]) -> list[str]:
     bad = sorted({row["op"] for row in failed if row["kind"] == "failed"})
     cases = sum(row["cases"] for row in rows)
     ran = outcomes[PASSED] + outcomes[FAILED]
+    kinds = Counter(row["kind"] for row in failed)
+    others = "".join(f", {kinds[kind]} {kind}" for kind in ("reported", "waived") if kinds[kind])
     lines = [
         f"{len(ops)} op{'s' * (len(ops) != 1)}, {ran} checks on {cases} cases: {outcomes[PASSED]} passed, "
-        f"{sum(row['kind'] == 'failed' for row in failed)} failed; {outcomes[NOT_APPLICABLE]} do not apply, "
-        f"{outcomes[NOT_RUN]} were not run"
+        f"{kinds['failed']} failed{others}; {outcomes[NOT_APPLICABLE]} do not apply, {outcomes[NOT_RUN]} were not run"
     ]
     if bad:
         lines.append(f"not proved: {', '.join(bad)}")

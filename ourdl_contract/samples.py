@@ -12,6 +12,8 @@ import numpy as np
 from ourdl_core import Sample
 
 # Where the tails of a function begin, and how far they are followed.
+#: By what the inputs of an op that is not elementwise are scaled; further than that where values alone are compared.
+NEAR, FAR = (4.0, 20.0), (4.0, 20.0, 500.0)
 TAILS = (3.5, 5.0, 8.0, 12.0, 20.0, 35.0, 60.0, 100.0, 300.0, 1000.0)
 
 
@@ -88,6 +90,11 @@ def full(sample: Sample) -> Sample:
     return mapped(sample, lambda x: np.broadcast_to(x, shape).copy())
 
 
+def large(sample: Sample, count: int) -> Sample:
+    """An elementwise call of ``count`` elements, those of the sample over and over."""
+    return mapped(full(sample), lambda x: np.resize(x, count))
+
+
 def zero_d(sample: Sample) -> Sample:
     """The first element of an elementwise call, as 0-d arrays."""
     return mapped(full(sample), lambda x: np.asarray(x[(0,) * x.ndim]))
@@ -130,7 +137,7 @@ def _resized(x: np.ndarray, old: int, new: int) -> np.ndarray:
 
 
 def tails(
-    sample: Sample, domains: Sequence[tuple[float, float]], elementwise: bool
+    sample: Sample, domains: Sequence[tuple[float, float]], elementwise: bool, factors: Sequence[float] = NEAR
 ) -> Iterator[tuple[str, Sample, float]]:
     """Calls far out and near the edges of the domain, one input after the other, then all inputs scaled.
 
@@ -144,7 +151,7 @@ def tails(
         inputs = [_tiled(x, count) if is_array(x) else x for x in full(sample).inputs]
         inputs[i] = np.resize(points, count)
         yield f"input {i} in its tails", with_inputs(sample, inputs), 1.0
-    for factor in (4.0, 20.0) if not elementwise else ():
+    for factor in factors if not elementwise else ():
         scaled = [np.asarray(x * factor) if i in floating else x for i, x in enumerate(sample.inputs)]
         if all(np.all((low < x) & (x < high)) for x, (low, high) in zip(scaled, domains, strict=True) if is_floating(x)):
             yield f"scaled by {factor:g}", with_inputs(sample, scaled), factor

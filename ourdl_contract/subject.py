@@ -106,7 +106,8 @@ class Subject:
         try:
             loaded = self.given if self.entry is None else registry.load(self.entry)
         except OpError as error:
-            return Fault("R01", str(error))
+            missing = isinstance(error.__cause__, ModuleNotFoundError)
+            return Fault("R01", f"{error}" + ("\n  if it was renamed, install the package again" if missing else ""))
         if isinstance(loaded, type) and issubclass(loaded, Node):
             loaded = getattr(loaded, "_classic_op", loaded)
         if not (isinstance(loaded, type) and issubclass(loaded, Op)):
@@ -178,7 +179,7 @@ class Subject:
         try:
             return self.expected(sample)
         except Exception as error:
-            raise PromiseError(f"the reference itself raised {type(error).__name__}: {error}") from error
+            raise PromiseError(f"the reference itself raised {said(error, trace=True)}") from error
 
     def _compare_shapes(self, found: list[Any], expected: list[np.ndarray]) -> None:
         if len(found) != len(expected):

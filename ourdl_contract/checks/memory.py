@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,7 +97,10 @@ def shares_nothing(s: Subject) -> Iterator[None]:
     for i, sample in s.cases(lambda sample: any(is_array(x) for x in sample.inputs)):
         for what, each in [("as given", sample), *_filled(s, sample)]:
             s.says(i, each, what)
-            _compare_memory(s, each)
+            try:
+                _compare_memory(s, each)
+            except (ValueError, ArithmeticError):  # it has no value there, as a matrix of zeros has no inverse
+                continue
             yield
 
 
@@ -125,19 +130,25 @@ def _compare_memory(s: Subject, sample: Sample) -> None:
 
 @check("F12", "repeatable bit for bit, without a side effect")
 def repeatable(s: Subject) -> Iterator[None]:
-    """Three runs give the same bits; the global random states stay as they are; nothing is printed."""
+    """Three runs give the same bits; random states, environment and folder stay; nothing is printed, nobody is warned."""
     for i, sample in s.cases():
-        state, plain = np.random.get_state(), random.getstate()
+        state, plain, place = np.random.get_state(), random.getstate(), (dict(os.environ), os.getcwd())
         sink = Sink()
         flush()
-        with silence(sink):
-            runs = [s.forward(mapped(sample, np.copy)) for _ in range(3)]
+        with silence(sink), warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            runs = [s.forward(sample) for _ in range(3)]
         for run in runs:
             for k, (y, b) in enumerate(zip(run, s.values[i], strict=True)):
                 compare(y, b, CLOSE, f"output {k} of another run", "before it was", exact=True)
         after = np.random.get_state()
         if not all(np.array_equal(a, b) for a, b in zip(state, after, strict=True)) or plain != random.getstate():
             raise PromiseError("it drew from the global random state: take a Key as an input instead")
+        if place != (dict(os.environ), os.getcwd()):
+            raise PromiseError("it changed the environment or the working directory of the process")
+        if warned:
+            said = f"{warned[0].category.__name__}: {warned[0].message}"
+            raise PromiseError(f"it warned, at every call where warnings are shown: {said}")
         if sink.count:
             raise PromiseError(f"it printed {sink.count} characters: {sink.text[:120]!r}")
         yield

@@ -40,7 +40,7 @@ def _distinct_sizes(s: Subject) -> None:
     if matrices and not any(len({*x.shape} - {0, 1}) > 1 for x in matrices):
         shapes = ", ".join(str(list(x.shape)) for x in matrices[:6])
         raise PromiseError(f"no sample has axes of different sizes above 1 (found {shapes}): swapped axes would not be seen")
-    if not any(is_array(x) and x.size > 1 for sample in s.samples for x in sample.inputs):
+    if s.slots and not any(is_array(x) and x.size > 1 for sample in s.samples for x in sample.inputs):
         raise PromiseError("no sample has more than one element")
 
 
@@ -59,7 +59,8 @@ def _attributes_used(s: Subject) -> None:
     for name, field in s.op.fields().items():
         values = [sample.attributes[name] for sample in s.samples if name in sample.attributes]
         if all(repr(value) == repr(field.default) for value in values):
-            raise PromiseError(f"every sample leaves the attribute '{name}' at its default, {field.default!r}")
+            said = f"every sample leaves the attribute '{name}' at its default, {field.default!r}"
+            raise PromiseError(f"{said}: give a Sample(..., {name}=...)")
 
 
 def _with_gradient(s: Subject) -> list[int]:
@@ -98,7 +99,7 @@ def enough(s: Subject) -> Iterator[None]:
     results = {id: run_check(s, check) for id, check in all_checks().items() if id != "S02" and id not in HEAVY}
     ran = {id: result.cases for id, result in results.items() if result.outcome in (PASSED, FAILED)}
     s.now = ""
-    if not any(is_array(x) and x.size for sample in s.samples for x in sample.inputs):
+    if s.slots and not any(is_array(x) and x.size for sample in s.samples for x in sample.inputs):
         raise PromiseError("no sample has an array with an element")
     for claim, ids in _checks_of_claims(s).items():
         if not any(ran.get(id, 0) or (id in results and results[id].outcome == FAILED) for id in ids):

@@ -189,6 +189,12 @@ class WrongSecond(Good):
         return g * w * (self.a * (1.0 - t * t)), g * t
 
 
+@plant("G09", "the upstream gradient counts as constant")
+class Detached(Good):
+    def vjp(self, g: Any, y: Any, x: Any, w: Any) -> Any:
+        return super().vjp(ops.StopGradient(g), y, x, w)
+
+
 @plant("G09", "no second derivative, and no word of it", contract=GOOD.replace(claims=()))
 class SilentSecond(Good):
     def vjp(self, g: Any, y: Any, x: Any, w: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -134,6 +136,22 @@ class Draws(Good):
 class Prints(Good):
     def compute(self, x: Any, w: Any) -> Any:
         print("computing", file=sys.stderr)
+        return super().compute(x, w)
+
+
+@plant("F12", "warns at every call")
+class Warns(Good):
+    def compute(self, x: Any, w: Any) -> Any:
+        warnings.warn("this op is deprecated", UserWarning, stacklevel=2)
+        return super().compute(x, w)
+
+
+@plant("F12", "sets an environment variable")
+class SetsVariable(Good):
+    calls: ClassVar[Any] = itertools.count()
+
+    def compute(self, x: Any, w: Any) -> Any:
+        os.environ["OURDL_PLANTED_CALLS"] = str(next(self.calls))
         return super().compute(x, w)
 
 

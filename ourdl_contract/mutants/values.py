@@ -23,6 +23,47 @@ class WrongFarOut(Good):
         return namespace(x, w).where(abs(x) > 3, 0.9 * w, super().compute(x, w))
 
 
+@plant("F01", "wrong from the thousandth element on")
+class WrongWhenLarge(Good):
+    def compute(self, x: Any, w: Any) -> Any:
+        y = super().compute(x, w)
+        return y * 1.01 if on_numpy(y) and y.size > 1000 else y
+
+
+class StableSoftmax(Op):
+    """``exp(x) / sum(exp(x))`` along the last axis."""
+
+    def compute(self, x: Any) -> Any:
+        return self.normalised(x, namespace(x).max(x, axis=-1, keepdims=True))
+
+    def normalised(self, x: Any, shift: Any) -> Any:
+        """The formula with ``shift`` taken from ``x`` first."""
+        xp = namespace(x)
+        e = xp.exp(x - shift)
+        return e / xp.sum(e, axis=-1, keepdims=True, dtype=e.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> Any:
+        return g * y - y * ops.Sum(g * y, axis=-1, keepdims=True)
+
+    def infer(self, x: Any) -> Any:
+        return Spec(x.shape, x.dtype)
+
+
+def softmax(x: Any) -> Any:
+    """The same in NumPy."""
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+SOFTMAX = Contract(samples=lambda mk: [mk((3, 4)), mk((2, 3, 5))], reference=softmax)
+
+
+@plant("F01", "softmax that overflows", contract=SOFTMAX, twin=StableSoftmax)
+class NaiveSoftmax(StableSoftmax):
+    def compute(self, x: Any) -> Any:
+        return self.normalised(x, 0.0)
+
+
 @plant("F01", "an attribute is ignored")
 class Deaf(Good):
     def compute(self, x: Any, w: Any) -> Any:
