@@ -44,7 +44,7 @@ class Call:
         return self._run(self.forward_program, [values[i] for i in self.places])
 
     def _run(self, program: Program, given: list[Any]) -> list[Any]:
-        kinds = tuple(getattr(x, "dtype", type(x)) for x in given[: len(self.places)])
+        kinds = tuple((getattr(x, "dtype", type(x)), np.shape(x)) for x in given[: len(self.places)])
         if kinds not in self._states:
             self._states[kinds] = self._first_state(given[: len(self.places)])
         found, _ = program(self._states[kinds], *given)
@@ -57,6 +57,11 @@ class Call:
         if not made and not isinstance(self.record, Composite) and not self.record.functions():
             return {}
         return self.forward_program.init(*given, seed=self.seed)
+
+    @property
+    def makes(self) -> bool:
+        """Whether the op makes something for itself (weights, a key), here or in ops of its body; known after a run."""
+        return any(self._states.values())
 
     def gradients(self, values: Sequence[Any], seeds: Sequence[Any], wrt: Sequence[int] | None = None) -> list[Any]:
         """The gradients of the inputs ``wrt``, the upstream gradients being ``seeds`` (None for outputs without one)."""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ourdl_contract.kit import run_check
 from ourdl_contract.mutants import GOOD, Good, gradients, memory
 from ourdl_contract.selftest import MUTANTS, published, try_mutant, unplanted
 from ourdl_contract.subject import Subject
-from ourdl_core import Contract, Elementwise, Error, Sample, ops
+from ourdl_core import Composite, Contract, Elementwise, Error, Op, Sample, ops
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,6 +102,63 @@ def test_check_op_gives_a_record_for_each_check_and_prints_nothing(capfd):
     assert capfd.readouterr() == ("", "")
     assert all(check_op("Tanh", checks=["F01", "G01"]))
     assert all(check_op(ops.Tanh, checks=["F01"]))
+
+
+class Inner(Composite):
+    """A layer that makes its weights in an op of its body."""
+
+    contract = Contract(samples=lambda mk: [mk((3, 4)), mk((5, 2))], batched=("x",))
+
+    def body(self, x):
+        return ops.Tanh(ops.Dense(x, units=3))
+
+
+def test_what_an_op_makes_for_itself_is_no_fault():
+    assert [str(r) for r in check_op(Inner) if not r and r.check != "D01"] == []
+
+
+def test_ops_without_inputs_and_of_whole_numbers_are_ops_too():
+    class Three(Op):
+        """Three ones."""
+
+        contract = Contract(samples=lambda mk: [Sample()], reference=lambda: np.ones(3), dtypes=())
+
+        def compute(self):
+            return np.ones(3)
+
+        def vjp(self, g, y):
+            return ()
+
+    class Doubled(Op):
+        """Twice a whole number."""
+
+        contract = Contract(
+            samples=lambda mk: [mk((3, 4), dtype="int64"), mk((2, 5), dtype="int32")], reference=lambda i: 2 * i, dtypes=()
+        )
+
+        def compute(self, i):
+            return i + i
+
+        def vjp(self, g, y, i):
+            return None
+
+    for op in (Three, Doubled):
+        assert [str(r) for r in check_op(op) if not r and r.check not in ("D01", "S02")] == []
+
+
+@pytest.fixture
+def acme(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "acme-ops"))
+    entries = tomllib.loads((ROOT / "examples/acme-ops/pyproject.toml").read_text())["project"]["entry-points"]
+    with published([("acme-ops", "ourdl.ops", f"{name} = {target}") for name, target in entries["ourdl.ops"].items()]):
+        yield
+
+
+@pytest.mark.parametrize("name", ["Snake-v1", "Snake-v2", "SnakeDense"])
+def test_the_example_package_is_proved(acme, name):
+    results = check_op(f"acme-ops::{name}")
+    assert [str(r) for r in results if not r] == []
+    assert sum(r.outcome == "passed" for r in results) > 30
 
 
 def test_an_unknown_check_is_refused():

@@ -81,7 +81,7 @@ def ways(s: Subject) -> Iterator[None]:
 
 def _all_inputs(s: Subject, sample: Sample) -> list[Any] | None:
     """The inputs as ``compute`` receives them; None where the op makes some of them."""
-    inputs = s.call(sample).inputs_for(sample.inputs)
+    inputs = None if _makes(s, sample) else s.call(sample).inputs_for(sample.inputs)
     if inputs is None:
         return None
     return [spec_of(x) if x is not None and s.op.shape_only_at(j) else x for j, x in enumerate(inputs)]
@@ -190,7 +190,7 @@ def saved(s: Subject) -> Iterator[None]:
 
 
 def _makes(s: Subject, sample: Sample) -> bool:
-    return s.call(sample).inputs_for(sample.inputs) is None
+    return s.call(sample).makes or s.call(sample).inputs_for(sample.inputs) is None
 
 
 def _pickled(record: Any) -> bytes:

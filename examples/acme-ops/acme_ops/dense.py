@@ -2,11 +2,18 @@
 
 from typing import Annotated
 
-from ourdl_core import Composite, Range, ops
+from ourdl_core import Composite, Contract, Range, Sample, ops
 
 
 class SnakeDense(Composite):
-    """``Snake-v2`` of ``Dense``: ``x`` [..., features] to [..., units]."""
+    """``Snake-v2`` of ``Dense``: ``x`` [..., features] to [..., units].
+
+    >>> ops["acme-ops::SnakeDense"](Variable(shape=(None, 3)), units=2).spec.shape
+    (None, 2)
+    """
+
+    # Its weights are drawn from the seed, so nothing outside says what it should give; all other promises are checked.
+    contract = Contract(samples=lambda mk: [Sample(mk((3, 4)), units=2), Sample(mk((5, 2)), units=3)], batched=("x",))
 
     units: Annotated[int, Range(low=1)]
 
