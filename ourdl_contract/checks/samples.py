@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,17 +12,23 @@ from ourdl_contract.calls import seeds_for
 from ourdl_contract.checks import check
 from ourdl_contract.numeric import differences
 from ourdl_contract.result import FAILED, PASSED, PromiseError
-from ourdl_contract.samples import is_array
+from ourdl_contract.samples import is_array, is_floating
 from ourdl_contract.subject import Subject
 
+#: The widest tolerances by which a mistake would still be seen.
+WIDEST = {"f2": 0.1, "f4": 1e-2, "f8": 1e-4}
 #: Fewer cases than this say nothing of an op.
 FLOOR = 20
 
 
 @check("S01", "the samples could show a fault")
 def adequate(s: Subject) -> Iterator[None]:
-    """Sizes that differ, an output that varies, a derivative that is not 0 everywhere, each attribute used once."""
+    """Different sizes, outputs and derivatives that vary, each attribute used; a reference of its own, tight tolerances."""
     _distinct_sizes(s)
+    yield
+    _tight(s)
+    yield
+    _independent(s)
     yield
     _varying(s)
     yield
@@ -42,6 +49,38 @@ def _distinct_sizes(s: Subject) -> None:
         raise PromiseError(f"no sample has axes of different sizes above 1 (found {shapes}): swapped axes would not be seen")
     if s.slots and not any(is_array(x) and x.size > 1 for sample in s.samples for x in sample.inputs):
         raise PromiseError("no sample has more than one element")
+
+
+def _tight(s: Subject) -> None:
+    """Tolerances so wide that no mistake would show; a contract without a dtype, so that none is tried."""
+    tolerances = [("f8", sample.tol) for sample in s.samples if sample.tol is not None]
+    for dtype, tol in [*s.contract.tol.items(), *tolerances]:
+        if not max(tol) <= WIDEST[dtype]:
+            most = f"at most {WIDEST[dtype]}"
+            raise PromiseError(f"the tolerance {tol} for {dtype} is so wide that little could fail: {most}")
+    if not s.contract.dtypes and any(is_floating(x) for sample in s.samples for x in sample.inputs):
+        raise PromiseError("samples have floating arrays, but the contract claims no floating dtype: dtypes=('f4', 'f8')")
+
+
+def _independent(s: Subject) -> None:
+    """A reference that runs the op, or other ops, says nothing: it would be wrong as they are."""
+    used: list[str] = []
+    compute = getattr(s.op.compute, "__code__", None)
+
+    def watch(frame: Any, event: str, argument: Any) -> None:
+        if frame.f_code is compute or frame.f_globals.get("__name__") in ("ourdl_core.execute", "ourdl_core.eager"):
+            used.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    for sample in s.samples:
+        if s.has_reference(sample):
+            sys.setprofile(watch)
+            try:
+                s.expected(sample)
+            finally:
+                sys.setprofile(before)
+    if used:
+        raise PromiseError("the reference runs ops of OurDL: write it in NumPy or SciPy, independent of them")
 
 
 def _varying(s: Subject) -> None:

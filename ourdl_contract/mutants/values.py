@@ -267,6 +267,37 @@ class Unused(Good):
     pass
 
 
+def own_reference(x: Any, w: Any, a: float = 1.0) -> Any:
+    """The op itself, in place of something to compare it with."""
+    return Good.make({"a": a}).compute(x, w)
+
+
+@plant("S01", "a reference that is the op itself", contract=GOOD.replace(reference=own_reference), twin_contract=GOOD)
+class OwnReference(Good):
+    compute = Good.compute
+
+
+@plant(
+    "S01",
+    "a reference of other ops",
+    contract=ONE.replace(reference=lambda x: ops.Tanh(x)),
+    twin=GoodOne,
+    twin_contract=ONE,
+)
+class ReferenceOfOps(GoodOne):
+    pass
+
+
+@plant("S01", "tolerances so wide that nothing fails", contract=GOOD.replace(tol={"f8": (1.0, 1.0)}), twin_contract=GOOD)
+class AnythingGoes(Good):
+    pass
+
+
+@plant("S01", "no dtype claimed, so that none is tried", contract=GOOD.replace(dtypes=()), twin_contract=GOOD)
+class NoDtype(Good):
+    pass
+
+
 @plant("S02", "no samples", contract=GOOD.replace(samples=lambda mk: []), twin_contract=GOOD)
 class Empty(Good):
     pass
