@@ -32,7 +32,7 @@ class Call:
                 each._where = None  # where the kit builds it says nothing to a reader of a message
         self.forward_program = Program(list(self.variables.values()), self.outputs, mode=sample.mode)
         self._states: dict[Any, dict[str, Any]] = {}
-        self._gradients: dict[Any, Any] = {}
+        self._gradients: dict[Any, Program] = {}
 
     @property
     def differentiable(self) -> list[int]:
@@ -41,9 +41,10 @@ class Call:
 
     def forward(self, values: Sequence[Any]) -> list[Any]:
         """The outputs for input values (those of arrays are used, the others stand in the graph)."""
-        return self._run(self.forward_program, [values[i] for i in self.places])
+        return self.run(self.forward_program, [values[i] for i in self.places])
 
-    def _run(self, program: Program, given: list[Any]) -> list[Any]:
+    def run(self, program: Program, given: list[Any]) -> list[Any]:
+        """The outputs of one of its Programs, with what the op makes for itself drawn from the seed."""
         kinds = tuple((getattr(x, "dtype", type(x)), np.shape(x)) for x in given[: len(self.places)])
         if kinds not in self._states:
             self._states[kinds] = self._first_state(given[: len(self.places)])
@@ -68,25 +69,21 @@ class Call:
         wrt = self.differentiable if wrt is None else list(wrt)
         present = [k for k, seed in enumerate(seeds) if seed is not None]
         program = self._gradient_program(tuple(wrt), tuple(present))
-        return self._run(program, [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+        return self.run(program, [*(values[i] for i in self.places), *(seeds[k] for k in present)])
 
-    def _gradient_program(self, wrt: tuple[int, ...], present: tuple[int, ...], fresh: bool = False) -> Program:
-        key = (wrt, present)
-        if fresh or key not in self._gradients:
+    def gradients_anew(self, values: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+        """As ``gradients``, of a graph that is built and laid out again."""
+        self._gradients.clear()
+        return self.gradients(values, seeds)
+
+    def _gradient_program(self, wrt: tuple[int, ...], present: tuple[int, ...]) -> Program:
+        if (wrt, present) not in self._gradients:
             with context.hidden():
                 upstream = [Variable(name=f"g{k}") for k in present]
                 nodes = self.gradient_nodes(wrt, present, upstream)
                 program = Program([*self.variables.values(), *upstream], nodes, mode=self.sample.mode)
-            if fresh:
-                return program
-            self._gradients[key] = program
-        return self._gradients[key]
-
-    def gradients_anew(self, values: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
-        """As ``gradients``, of a graph that is built and laid out again."""
-        present = tuple(k for k, seed in enumerate(seeds) if seed is not None)
-        program = self._gradient_program(tuple(self.differentiable), present, fresh=True)
-        return self._run(program, [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+            self._gradients[wrt, present] = program
+        return self._gradients[wrt, present]
 
     def gradient_nodes(self, wrt: Sequence[int], present: Sequence[int], upstream: Sequence[Any]) -> list[Any]:
         """The gradients as nodes; zeros where the op does not use an input."""
@@ -112,7 +109,7 @@ class Call:
                 second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
                 inputs = [*self.variables.values(), *upstream]
                 self._gradients[key] = Program(inputs, second, mode=self.sample.mode)
-        return self._run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
+        return self.run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
 
     # ---- on arrays, without a graph ----------------------------------------------------------------------------------
 

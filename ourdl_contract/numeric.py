@@ -133,16 +133,13 @@ class _Along:
     def _change(self, x: Any, summed: bool) -> Any:
         outputs = self.call.forward([*self.values[: self.position], x, *self.values[self.position + 1 :]])
         with np.errstate(all="ignore"):
-            parts = [
-                g * (y - base) for y, base, g in zip(outputs, self.base, self.seeds, strict=True) if g is not None
-            ]
             # What does not move contributes nothing, even where it is infinite.
-            parts = [np.where(y == base, 0.0, p) for p, y, base in self._beside(parts, outputs)]
+            parts = [
+                np.where(y == base, 0.0, g * (y - base))
+                for y, base, g in zip(outputs, self.base, self.seeds, strict=True)
+                if g is not None
+            ]
         return sum(np.sum(p) for p in parts) if summed else sum(parts)
-
-    def _beside(self, parts: list[Any], outputs: list[Any]) -> Any:
-        kept = [(y, base) for y, base, g in zip(outputs, self.base, self.seeds, strict=True) if g is not None]
-        return [(p, y, base) for p, (y, base) in zip(parts, kept, strict=True)]
 
 
 def complex_step(call: Call, values: Sequence[Any], position: int, seeds: Sequence[Any], elementwise: bool) -> Any:

@@ -236,7 +236,7 @@ def _two_ways(call: Call, sample: Sample, seeds: list[Any]) -> list[Any]:
         found = pullback(totals, wrt, upstream)
         nodes = [ops.ZerosLike(w) if g is None else g for w, g in zip(wrt, found, strict=True)]
         program = Program([*call.variables.values(), *upstream], nodes, mode=call.sample.mode)
-    return call._run(program, [*(sample.inputs[i] for i in call.places), *(seeds[k] for k in present)])
+    return call.run(program, [*(sample.inputs[i] for i in call.places), *(seeds[k] for k in present)])
 
 
 def _compare_same_node(s: Subject, sample: Sample, a: int, b: int) -> None:

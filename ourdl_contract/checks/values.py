@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -343,23 +344,19 @@ def other_libraries(s: Subject) -> Iterator[None]:
             yield
 
 
-def _library(name: str) -> Any:
-    import contextlib
+@contextmanager
+def _library(name: str) -> Iterator[Any]:
+    """An array library, ready for float64."""
+    if name == "jax":
+        import jax
+        import jax.numpy
 
-    @contextlib.contextmanager
-    def opened() -> Iterator[Any]:
-        if name == "jax":
-            import jax
-            import jax.numpy
+        with jax.enable_x64(True):
+            yield jax.numpy
+    else:
+        import array_api_strict
 
-            with jax.enable_x64(True):
-                yield jax.numpy
-        else:
-            import array_api_strict
-
-            yield array_api_strict
-
-    return opened()
+        yield array_api_strict
 
 
 def _compare_library(s: Subject, sample: Sample, expected: list[Any], library: Any) -> None:
