@@ -126,6 +126,8 @@ def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple
             return op.gradients(g, y, node.parents)
         except Exception as error:
             error.add_note(f"  in the gradient of {node.describe()}")
+            if "__array_ufunc__" in str(error):  # a NumPy function, given a node
+                error.add_note("  write it with operators and ops.<Name>, as ops.Exp(x), which work on nodes and on arrays")
             raise
 
 

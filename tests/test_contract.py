@@ -93,6 +93,16 @@ def test_another_failure_in_full():
     )
 
 
+def test_numpy_in_a_gradient_is_answered_with_advice():
+    class OnArrays(Good):
+        def vjp(self, g, y, x, w):
+            return g * w, np.tanh(x) * g
+
+    found = result(OnArrays, "G01")
+    assert "operand 'Variable' does not support ufuncs" in found.message
+    assert "write it with operators and ops.<Name>, as ops.Exp(x)" in found.message
+
+
 def test_check_op_gives_a_record_for_each_check_and_prints_nothing(capfd):
     results = check_op(Good, GOOD)
     assert [r.check for r in results] == list(all_checks())
