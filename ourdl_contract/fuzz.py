@@ -127,6 +127,8 @@ def _try(s: Subject, sample: Sample) -> None:
     seeds = seeds_for(found)
     if "no_gradient" in s.claims or not call.differentiable or all(g is None for g in seeds):
         return
+    if not all(np.isfinite(y).all() for y in found):
+        return  # differences of infinite values say nothing
     domains = s.domains(sample)
     for position, gradient in zip(call.differentiable, call.gradients(sample.inputs, seeds), strict=True):
         slope = differences(call, sample.inputs, position, seeds, domains[position], _kinks(s, sample), s.elementwise)

@@ -123,6 +123,8 @@ class Split(Op):
 class SliceLike(Op):
     """The piece of ``x`` along ``axis`` where the last of ``likes`` lies when they are laid one after another.
 
+    ValueError where they are longer than ``x``.
+
     >>> ops.SliceLike(np.array([1.0, 2.0, 3.0]), np.zeros(1), np.zeros(2))
     array([2., 3.])
     """
@@ -132,6 +134,7 @@ class SliceLike(Op):
 
     def compute(self, x, *likes: ShapeOnly):
         axis = normalised(self.axis, x.ndim, "SliceLike")[0]
+        self._check_sizes(x.shape[axis], [like.shape[axis] for like in likes])
         start = sum(like.shape[axis] for like in likes[:-1])
         return x[(*(slice(None),) * axis, slice(start, start + likes[-1].shape[axis]), ...)]
 
@@ -142,7 +145,13 @@ class SliceLike(Op):
         if not likes:
             raise ValueError("SliceLike needs at least two inputs, x and what it is as long as")
         axis = normalised(self.axis, x.ndim, "SliceLike")[0]
+        self._check_sizes(x.shape[axis], [like.shape[axis] for like in likes])
         return Spec((*x.shape[:axis], likes[-1].shape[axis], *x.shape[axis + 1 :]), x.dtype)
+
+    def _check_sizes(self, size, pieces):
+        if size is not None and sum(n for n in pieces if n is not None) > size:
+            shown = " + ".join("?" if n is None else str(n) for n in pieces)
+            raise ValueError(f"SliceLike: pieces of {shown} are longer than the {size} of x along axis {self.axis}")
 
 
 class UnsliceLike(Op):

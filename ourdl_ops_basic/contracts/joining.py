@@ -98,6 +98,7 @@ SliceLike = Contract(
     errors=(
         Error(args=(MATRIX,), type=ValueError, match="SliceLike needs at least two inputs"),
         Error(args=(MATRIX, MATRIX), type=ValueError, match="SliceLike: axis 2 is out of range", attributes={"axis": 2}),
+        Error(args=(MATRIX, MATRIX, MATRIX), type=ValueError, match=r"SliceLike: pieces of \d \+ \d are longer"),
     ),
 )
 UnsliceLike = Contract(
