@@ -117,8 +117,9 @@ class _Along:
             largest = max((float(np.max(s[np.isfinite(s)], initial=0.0)) for s in sizes), default=0.0)
             self.eps = max(float(np.finfo(y.dtype).eps) for y in outputs)
             alone = self.at_once and len(sizes) == 1
-            # Not below a thousandth: what is small may be the difference of what is not.
-            self.magnitude: Any = np.maximum(sizes[0], 1e-3 * min(largest, 1.0)) if alone else largest
+            # What is small may be the difference of what is not: of numbers like the input, where several go together.
+            between = max(largest, float(np.max(np.abs(self.x[np.isfinite(self.x)]), initial=0.0)))
+            self.magnitude: Any = np.maximum(sizes[0], 1e-3 * min(largest, 1.0)) if alone else between
 
     def __call__(self, steps: np.ndarray) -> Any:
         if self.at_once:
