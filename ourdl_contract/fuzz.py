@@ -106,7 +106,7 @@ def _drawn_array(x: np.ndarray, shape: tuple[int, ...], data: Any, st: Any) -> n
         # Round numbers, so that ties happen and the counterexample is short; and steps of what the sample ranges over.
         step = (high - low) / 64 or 1.0
         round_ones = st.sampled_from([v for v in ROUND if low <= v <= high] or [low])
-        grid = st.integers(0, 64).map(lambda k: round(low + k * step, 3))
+        grid = st.integers(0, 64).map(lambda k: min(max(float(f"{low + k * step:.4g}"), low), high))
         values = data.draw(st.lists(st.one_of(round_ones, grid), min_size=count, max_size=count))
     return np.asarray(values, x.dtype).reshape(shape)
 

@@ -84,6 +84,7 @@ def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
         return (PASSED, count, "") if count else (NOT_APPLICABLE, 0, "no sample is of the kind that it is about")
 
     try:
+        quietly(s.prepare, limit)
         return quietly(run, None if check.id in _UNLIMITED else limit)
     except NotApplicable as reason:
         return NOT_APPLICABLE, count, str(reason)
@@ -93,10 +94,12 @@ def _outcome(s: Subject, check: Check, limit: float) -> tuple[str, int, str]:
         late = _placed(s, f"it did not come back within {limit:g} s")
         fault = s.out_of_time(late)
         return (NOT_RUN, 0, f"{fault.check} failed") if fault and fault.check != check.id else (FAILED, count, late)
-    except Exception as error:
-        return FAILED, count, _placed(s, said(error, trace=True))
+    except KeyboardInterrupt:
+        raise
     except SystemExit as error:
         return FAILED, count, _placed(s, f"it ended the process: SystemExit({error})")
+    except BaseException as error:  # pytest's Skipped is one: what skips itself is not proved
+        return FAILED, count, _placed(s, said(error, trace=True))
 
 
 def quietly(run: Callable[[], T], limit: float | None) -> T:

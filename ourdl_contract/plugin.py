@@ -34,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
             if getattr(config.option, name) != default:
                 raise pytest.UsageError(f"--{name.replace('_', '-')} is about --ourdl, which is not given")
         return
+    option = config.option
+    if not option.ourdl_limit > 0 or option.ourdl_seed < 0 or option.ourdl_fuzz < 0:
+        raise pytest.UsageError("--ourdl-limit must be more than 0, --ourdl-seed and --ourdl-fuzz at least 0")
     report = config.option.ourdl_report
     if report and not Path(report).absolute().parent.is_dir():
         raise pytest.UsageError(f"--ourdl-report: the folder of {report} is not there")
@@ -48,6 +51,11 @@ class _Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.results: dict[str, dict[str, Any]] = {}
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """With workers of pytest-xdist, say here what is wrong with the request: what a worker says is lost."""
+        if self.config.option.ourdl and getattr(self.config.option, "numprocesses", None):
+            list(self._subjects())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:

@@ -35,7 +35,12 @@ def read_waivers(file: Path, entries: Sequence[Entry]) -> dict[str, dict[str, st
         tree: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file.name} cannot be read: {error}") from None
-    rows = tree.get("tool", {}).get("ourdl", {}).get("waivers", [])
+    table = tree.get("tool", {}).get("ourdl", {})
+    if not isinstance(table, dict) or set(table) - {"waivers"}:
+        strange = sorted(set(table) - {"waivers"}) if isinstance(table, dict) else []
+        wrong = f"has an unknown key {strange[0]!r}" if strange else "must be a table"
+        raise ValueError(f"{file.name}: tool.ourdl {wrong}: write [[tool.ourdl.waivers]]")
+    rows = table.get("waivers", [])
     found: dict[str, dict[str, str]] = {}
     problems = []
     if not isinstance(rows, list):

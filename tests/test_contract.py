@@ -310,6 +310,7 @@ BROKEN = {
     "Prints": ("F12", "def compute(self, x): print('x' * 3_000_000); return x * 2.0"),
     "PrintsFromC": ("F12", "def compute(self, x): os.write(1, b'y' * 3_000_000); return x * 2.0"),
     "NoSignature": ("R01", "compute = dict.update"),
+    "SkipsItself": ("F01", "def compute(self, x): import pytest; pytest.skip('not today')"),
     "Exits": ("F01", "def compute(self, x): sys.exit(3)"),
     "Text": ("F01", "def compute(self, x): return 'text'"),
     "SamplesRaise": ("S01", "contract = Contract(samples=lambda mk: [mk('three')])"),
@@ -381,6 +382,8 @@ def test_what_is_broken_is_one_clear_failure_and_everything_else_is_checked(plac
     ("arguments", "message"),
     [
         (["--ourdl=my-opps"], "no distribution 'my-opps' that offers ops is installed here. Did you mean my-ops?"),
+        (["--ourdl=my-opps", "-n", "1"], "no distribution 'my-opps' that offers ops is installed here"),
+        (["--ourdl=my-ops", "--ourdl-limit=0"], "ERROR: --ourdl-limit must be more than 0"),
         (["--ourdl", "."], "'.' is a path: write it before --ourdl"),
         (["--ourdl-strict"], "ERROR: --ourdl-strict is about --ourdl, which is not given"),
         (["--ourdl=my-ops", "--ourdl-report=no/o.json"], "ERROR: --ourdl-report: the folder of no/o.json is not there"),
@@ -442,6 +445,8 @@ def test_a_stale_waiver_fails(place):
         (WAIVER + WAIVER, "waiver 2: my-ops::Sound-v1 D01 is waived twice"),
         (WAIVER.replace("D01", "K01"), "waiver 1: K01 cannot be waived: it is about the others"),
         ("[tool.ourdl]\nwaivers = 3\n", "must be written as [[tool.ourdl.waivers]], found int"),
+        (WAIVER.replace("waivers", "waiver"), "tool.ourdl has an unknown key 'waiver': write [[tool.ourdl.waivers]]"),
+        ("[tool]\nourdl = 3\n", "tool.ourdl must be a table"),
         ("[tool.ourdl\n", "pyproject.toml: Expected ']' at the end of a table"),
     ],
 )

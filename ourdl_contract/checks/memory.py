@@ -124,6 +124,8 @@ def _compare_memory(s: Subject, sample: Sample) -> None:
             if not s.op.view and is_array(x) and np.shares_memory(x, y):
                 where = f"output {k} lies in the memory of {s.slot(place)}"
                 raise PromiseError(f"{where}: copy it, or set view = True on the class")
+        if not s.op.view and any(np.shares_memory(y, beside) for beside in second[:k] if np.asarray(beside).size):
+            raise PromiseError(f"output {k} lies in the memory of another output of the same call: copy it")
         if any(np.shares_memory(y, earlier) for earlier in first if np.asarray(earlier).size):
             raise PromiseError(f"output {k} lies in the memory of the output of an earlier call: a buffer is shared")
 

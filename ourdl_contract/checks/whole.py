@@ -289,6 +289,8 @@ def threads(s: Subject) -> Iterator[None]:
         raise failed[0]
     if wrong:
         raise PromiseError(wrong[0])
+    if any(worker.is_alive() for worker in workers):
+        raise PromiseError("8 threads did not come back within 10 s: is a lock held?")
     yield
 
 
