@@ -38,6 +38,13 @@ class Millionth(Good):
         return dx, dw * (1.0 + 3e-6)
 
 
+@plant("G01", "an infinite gradient")
+class Infinite(Good):
+    def vjp(self, g: Any, y: Any, x: Any, w: Any) -> Any:
+        dx, dw = super().vjp(g, y, x, w)
+        return dx * float("inf"), dw
+
+
 @plant("G02", "wrong where abs(x) > 3", bug="tails")
 class WrongTails(Good):
     def vjp(self, g: Any, y: Any, x: Any, w: Any) -> Any:
@@ -193,6 +200,11 @@ class WrongSecond(Good):
 class Detached(Good):
     def vjp(self, g: Any, y: Any, x: Any, w: Any) -> Any:
         return super().vjp(ops.StopGradient(g), y, x, w)
+
+
+@plant("G09", "wrong second derivative where none is claimed", contract=GOOD.replace(claims=()))
+class WrongUnclaimed(WrongSecond):
+    pass
 
 
 @plant("G09", "no second derivative, and no word of it", contract=GOOD.replace(claims=()))
