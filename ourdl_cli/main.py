@@ -47,14 +47,34 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line, with the commands of plugins."""
-    from ourdl_cli import new_command, registry_commands, system_commands, train_commands
+    from ourdl_cli import (
+        check_command,
+        file_commands,
+        lock_command,
+        new_command,
+        registry_commands,
+        schema_command,
+        system_commands,
+        train_commands,
+        view_commands,
+    )
 
     about = "Train models from files, see which ops are installed, begin a package of ops."
     found = Parser(prog="ourdl", description=about)
     found.add_argument("--version", action="store_true", help="print the version of OurDL")
     found.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = found.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Command)
-    for module in (train_commands, registry_commands, system_commands, new_command):
+    for module in (
+        train_commands,
+        check_command,
+        file_commands,
+        lock_command,
+        view_commands,
+        registry_commands,
+        schema_command,
+        system_commands,
+        new_command,
+    ):
         module.add(commands)
     hooks.call("ourdl_commands", commands=commands)
     return found
@@ -122,7 +142,14 @@ def _unexpected(known: argparse.ArgumentParser, given: list[str], rest: list[str
 
 def _report(error: Exception, debug: bool) -> int:
     """Tell what is wrong: in a message, or with the traceback that was asked for."""
-    text = "".join(traceback.format_exception(error)).rstrip() if debug else f"ourdl: {message_of(error)}"
+    from ourdl_files import ModelFileError
+
+    if debug:
+        text = "".join(traceback.format_exception(error)).rstrip()
+    elif isinstance(error, ModelFileError):  # begins with file:line:column, as editors and terminals understand it
+        text = str(error)
+    else:
+        text = f"ourdl: {message_of(error)}"
     say(text, file=sys.stderr)
     return 2 if _is_mistake(error) else 1
 

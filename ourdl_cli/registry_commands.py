@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import inspect
 import json
 from fnmatch import fnmatchcase
@@ -31,7 +30,7 @@ def add(commands: Any) -> None:
     why = commands.add_parser(
         "why", help="tell what a name stands for, and why", description="Tell what a name stands for, and why."
     )
-    why.add_argument("name", metavar="NAME", help="the name of an op, as you would write it in a model file")
+    why.add_argument("name", metavar="NAME", help="an op, optimizer or initializer, as written in a model file")
     why.set_defaults(run=why_name)
 
 
@@ -101,12 +100,22 @@ def show_op(options: argparse.Namespace) -> int:
 
 def _found(name: str) -> tuple[Entry, Any]:
     """The op of a name, else the optimizer or initializer."""
-    groups = (registry, Registry("ourdl.optimizers"), Registry("ourdl.initializers"))
-    for group in groups:
-        with contextlib.suppress(UnknownOpError):
-            entry = group.resolve(name)
-            return entry, group.load(entry)
-    return registry.resolve(name), None  # which says what there is instead
+    group = _group_of(name)
+    entry = group.resolve(name)
+    return entry, group.load(entry)
+
+
+def _group_of(name: str) -> Registry:
+    """Where a name is known: among the ops, else the optimizers or initializers."""
+    for group in (registry, Registry("ourdl.optimizers"), Registry("ourdl.initializers")):
+        try:
+            group.resolve(name)
+        except UnknownOpError:
+            continue
+        except OpError:  # known, but hidden, ambiguous or in another version
+            pass
+        return group
+    return registry
 
 
 def _documentation(op: Any) -> str:
@@ -144,14 +153,13 @@ def _file(op: type) -> str:
 
 def why_name(options: argparse.Namespace) -> int:
     """``ourdl why NAME``."""
-    say(registry.why(options.name))
+    group = _group_of(options.name)
+    say(group.why(options.name))
     try:
-        entry = registry.resolve(options.name)
-    except OpError:
-        return 1
-    try:
-        registry.load(entry)
-    except OpError as error:
+        group.load(group.resolve(options.name))
+    except BrokenOpError as error:
         say(str(error))
+        return 1
+    except OpError:
         return 1
     return 0

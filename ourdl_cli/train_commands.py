@@ -14,6 +14,7 @@ import numpy as np
 from ourdl_cli.layout import say, visible
 from ourdl_cli.progress import Progress
 from ourdl_core import Program
+from ourdl_core.errors import Problem
 from ourdl_files import ModelFileError, load
 from ourdl_train import (
     Fit,
@@ -58,7 +59,8 @@ def run_train(options: argparse.Namespace) -> int:
     """``ourdl train``."""
     began = time.perf_counter()
     model = load(options.model)
-    missing = [(name, "this section is needed to train") for name in ("train", "data") if name not in model.sections]
+    needed = [name for name in ("train", "data") if name not in model.sections]
+    missing = [Problem((), f"the section [{name}] is needed to train", "missing-section") for name in needed]
     if missing:
         raise ModelFileError(str(options.model), missing)
     _check_writable(options.save)
@@ -113,7 +115,8 @@ def run_predict(options: argparse.Namespace) -> int:
     """``ourdl predict``."""
     model = load(options.model)
     if model.data is None:
-        raise ModelFileError(str(options.model), [("data", "this section says which columns are the inputs")])
+        message = "the section [data] is needed: it says which columns are the inputs"
+        raise ModelFileError(str(options.model), [Problem((), message, "missing-section")])
     state = load_weights(options.weights, _inference_state(model))
     inputs = inputs_of(model.graph.outputs, model.graph.inputs)
     path = options.data or model.folder / model.data.file

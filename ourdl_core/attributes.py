@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
 
@@ -47,10 +47,29 @@ class Range:
 
 @dataclass(frozen=True)
 class Named:
-    """An attribute that is a plugin of ``group``, by name, by ``{name = ..., attribute = ...}`` or as a record."""
+    """An attribute that is a record of a plugin: by name, by ``{name = ..., attribute = ...}``, or itself.
 
-    load: Callable[[Any], Any]
-    noun: str
+    ``registry`` finds the plugin by its name, ``base`` is the class that all of them are derived from.
+    """
+
+    registry: Any
+    base: Any
+
+    @property
+    def noun(self) -> str:
+        """What messages call one (``optimizer``)."""
+        return str(self.registry.noun)
+
+    def load(self, value: Any) -> Any:
+        """The record that ``value`` stands for."""
+        if isinstance(value, self.base):
+            return value
+        if isinstance(value, str):
+            return self.registry.get(value).make({})
+        if isinstance(value, Mapping) and "name" in value:
+            return self.registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})
+        noun, found = self.noun, f"{type(value).__name__} {value!r:.60}"
+        raise TypeError(f"must be the name of {a(noun)}, or a table with its name and attributes; found {found}")
 
 
 class _Missing:
@@ -68,6 +87,12 @@ class Field:
     name: str
     annotation: Any
     default: Any
+
+    @property
+    def named(self) -> Named | None:
+        """Of which plugins it is one, if any."""
+        extras = get_args(self.annotation)[1:] if get_origin(self.annotation) is Annotated else ()
+        return next((each for each in extras if isinstance(each, Named)), None)
 
     def convert(self, value: Any, owner: str) -> Any:
         """``value`` as the annotation wants it; TypeError or ValueError that name the op and the attribute."""

@@ -89,6 +89,8 @@ def adopt(cls: type[Node]) -> None:
     op = type(cls.__name__, (ClassicOp,), {"classic": cls, "stand_in": stand_in, "__doc__": cls.__doc__})
     cls._classic_op = op  # type: ignore[attr-defined]
     cls.fields, cls.slots = op.fields, op.slots  # type: ignore[attr-defined]
+    # As a record makes nodes when it is called.
+    cls.make = lambda attributes: lambda *inputs, name: cls(list(inputs), name=name, **attributes)  # type: ignore[attr-defined]
     cls.parent1 = property(lambda self: self.parents[0])  # type: ignore[attr-defined]
     cls.parent2 = property(lambda self: self.parents[1])  # type: ignore[attr-defined]
 

@@ -38,7 +38,9 @@ def unknown(resolver: Resolver, wanted: Reference, within: str | None) -> Unknow
         advice = "Name it with registry.scope or registry.register."
     else:
         advice = "Install the package that provides it, or correct the name."
-    return UnknownOpError(f"{found}. {advice}")
+    error = UnknownOpError(f"{found}. {advice}")
+    error.suggestions = tuple(close)
+    return error
 
 
 def ambiguous(wanted: Reference, visible: Mapping[str, Sequence[Entry]]) -> AmbiguousOpError:
@@ -46,9 +48,11 @@ def ambiguous(wanted: Reference, visible: Mapping[str, Sequence[Entry]]) -> Ambi
     domains = sorted(visible)
     lines = "".join(f"\n  {visible[domain][0]}" for domain in domains)
     choices = either([str(Reference(domain, wanted.name, wanted.version)) for domain in domains[:3]])
-    return AmbiguousOpError(
+    error = AmbiguousOpError(
         f"{wanted.name!r} is provided by {len(domains)} packages:{lines}\nWrite {choices}, or set OURDL_PREFER."
     )
+    error.suggestions = tuple(str(Reference(domain, wanted.name, wanted.version)) for domain in domains[:3])
+    return error
 
 
 def offered_twice(entries: Sequence[Entry]) -> AmbiguousOpError:
@@ -66,9 +70,11 @@ def missing_version(version: int, installed: Sequence[Entry]) -> MissingVersionE
     last = installed[0]
     wanted = Reference(last.domain, last.name, version)
     found = ", ".join(dict.fromkeys(entry.id for entry in reversed(installed)))
-    return MissingVersionError(
+    error = MissingVersionError(
         f"{wanted} is not installed: {last.provider} has {found}. Write one of these, or install another {last.domain}."
     )
+    error.suggestions = tuple(dict.fromkeys(entry.id for entry in installed))[:3]
+    return error
 
 
 def blocked(entries: Iterable[Entry], environment: Environment) -> BlockedOpError:

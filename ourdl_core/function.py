@@ -75,6 +75,12 @@ class Function:
             self._program = Program(list(self.inputs), list(self.outputs), mode=self.mode)
         return tuple(self._program.evaluate(list(values)))
 
+    def multiply_adds(self, *specs: Any) -> int:
+        """How many products one run adds up, for inputs of these specs, whose sizes are all known."""
+        from ourdl_core.counting import multiply_adds_of_function
+
+        return multiply_adds_of_function(self, specs)
+
     def _inline(self, values: tuple[Any, ...]) -> tuple[Node, ...]:
         """A copy of the nodes inside, on ``values``; composites keep what they made."""
         from ourdl_core.infer import as_node

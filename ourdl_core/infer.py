@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 # Two sizes to try for a size that is not known: an output size that differs between them is not known either.
 _PROBES = (3, 5)
+
+# An op without a shape rule is run to find the shape of its output: on at most so many elements an input.
+largest_trial: ContextVar[float] = ContextVar("ourdl_largest_trial", default=math.inf)
 
 
 class UndeclaredError(TypeError):
@@ -48,15 +53,25 @@ def _spec_of_one(node: Node) -> Any:
         return spec_of_node(parent)[node.index]
     if isinstance(node, Variable):
         return _spec_of_variable(node)
+    return infer_node(node, tuple(None if p is None else p._spec for p in node.parents))
+
+
+def infer_node(node: Node, specs: tuple[Any, ...]) -> Any:
+    """What ``infer`` finds for the op of ``node`` on parents of ``specs``; errors name the node."""
     assert node.op is not None
     try:
-        with nullcontext() if node._names is None else context.local_names(node._names):
-            return infer(node.op, tuple(None if p is None else p._spec for p in node.parents))
+        with names_of(node):
+            return infer(node.op, specs)
     except AttributeError as error:  # which the property ``spec`` would turn into "has no attribute 'spec'"
         raise TypeError(f"{node.kind}: {error}\n  in {node.describe()}") from error
     except Exception as error:
         error.add_note(f"  in {node.describe()}")
         raise
+
+
+def names_of(node: Node) -> Any:
+    """A block in which local names mean what they meant where ``node`` was built."""
+    return nullcontext() if node._names is None else context.local_names(node._names)
 
 
 def _spec_of_variable(variable: Variable) -> Spec:
@@ -126,6 +141,10 @@ def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
     from ourdl_core.kernels import bind
 
     values = [stand_in(s, probe, op.shape_only_at(i)) for i, s in enumerate(specs)]
+    for value in values:
+        if isinstance(value, np.ndarray) and value.size > largest_trial.get():
+            shape = "[" + ", ".join(map(str, value.shape)) + "]"
+            raise MemoryError(f"{type(op).__name__} has no shape rule, and {shape} is too large to try it on: write infer")
     try:
         with np.errstate(all="ignore"):
             value = bind(op, np)(*values)
@@ -183,14 +202,21 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int | None, ...]]) -> tup
 
 def infer_composite(op: Any, specs: Sequence[Spec | None]) -> Any:
     """Trace the body on placeholders and look at what it returns."""
+    with traced_body(op, specs) as results:
+        found = tuple(spec_of_node(result) for result in results)
+    return found[0] if op.num_outputs is None else found
+
+
+@contextmanager
+def traced_body(op: Any, specs: Sequence[Spec | None]) -> Iterator[list[Node]]:
+    """What the body of a composite returns on placeholders of these specs, in a block in which their specs are known."""
     from ourdl_core.lower import run_body
 
     placeholders = tuple(None if spec is None else placeholder(spec) for spec in specs)
     scope = context.Trace(context.Label(type(op).__name__), {})
     results, _ = run_body(op, placeholders, scope, "training")
     with context.tracing(scope, None):
-        found = tuple(spec_of_node(result) for result in results)
-    return found[0] if op.num_outputs is None else found
+        yield results
 
 
 def placeholder(spec: Spec) -> Variable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -29,15 +28,10 @@ class Initializer(Record):
         raise NotImplementedError(f"{type(self).__name__} does not say how to draw")
 
 
+_named = Named(registry, Initializer)
+InitializerName = Annotated[Any, _named]
+
+
 def initializer(value: Any) -> Initializer:
     """An initializer from its name, from ``{"name": ..., attribute: ...}``, or itself."""
-    if isinstance(value, Initializer):
-        return value
-    if isinstance(value, str):
-        return registry.get(value)()  # type: ignore[no-any-return]
-    if isinstance(value, Mapping) and "name" in value:
-        return registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})  # type: ignore[no-any-return]
-    raise TypeError(f"must be the name of an initializer, found {type(value).__name__} {value!r:.60}")
-
-
-InitializerName = Annotated[Any, Named(initializer, "initializer")]
+    return _named.load(value)  # type: ignore[no-any-return]

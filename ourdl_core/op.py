@@ -142,6 +142,13 @@ class Op(Record):
 
         return infer_by_running(self, specs)
 
+    def multiply_adds(self, *specs: Any, **_: Any) -> int:
+        """How many products are added up for inputs of these specs, whose sizes are all known.
+
+        Written by ops that multiply matrices. Work on each element is not counted, as FLOP counters do not count it.
+        """
+        return 0
+
 
 class Elementwise(Op):
     """An op on each element: inputs broadcast, and each gradient is summed back to the shape of its input."""
@@ -190,6 +197,12 @@ class Composite(Op):
         from ourdl_core.infer import infer_composite
 
         return infer_composite(self, specs)
+
+    def multiply_adds(self, *specs: Any, **_: Any) -> int:
+        """Those of the ops in the body."""
+        from ourdl_core.counting import multiply_adds_of_body
+
+        return multiply_adds_of_body(self, specs)
 
 
 def taken_words(cls: type[Op]) -> set[str]:
@@ -266,13 +279,13 @@ def _bind(
         elif slot.name in keywords:
             found.append(_node(op, slot, keywords.pop(slot.name)))
         elif slot.kind == "required":
-            raise TypeError(f"{type(op).__name__}: input '{slot.name}' is missing. {_usage(op)}")
+            raise TypeError(f"{type(op).__name__}: input '{slot.name}' is missing. {usage(op)}")
         else:
             if slot.kind == "made":
                 missing.append(len(found))
             found.append(None)
     if rest:
-        raise TypeError(f"{type(op).__name__} takes {len(slots)} inputs, found {len(inputs)}. {_usage(op)}")
+        raise TypeError(f"{type(op).__name__} takes {len(slots)} inputs, found {len(inputs)}. {usage(op)}")
     if keywords:
         raise TypeError(_unknown_keyword(type(op), next(iter(keywords))))
     return found, missing
@@ -301,14 +314,15 @@ def is_absent(value: Any, kind: str) -> bool:
     return kind in ("optional", "made") and (value is None or value is False)
 
 
-def _usage(op: Op | type[Op]) -> str:
+def usage(op: Op | type[Op]) -> str:
+    """The inputs of an op for a message: ``x, [bias]``, those in brackets may be left out."""
     shown = [f"*{s.name}" if s.kind == "variadic" else s.name if s.kind == "required" else f"[{s.name}]" for s in op.slots()]
     return f"Inputs: {', '.join(shown) or 'none'}"
 
 
 def _unknown_keyword(op: type[Op], name: str) -> str:
     words = [*op.fields(), *(slot.name for slot in op.slots())]
-    hint = did_you_mean(name, words) or f"Attributes: {', '.join(op.fields()) or 'none'}. {_usage(op)}"
+    hint = did_you_mean(name, words) or f"Attributes: {', '.join(op.fields()) or 'none'}. {usage(op)}"
     return f"{op.__name__} has no attribute or input '{name}'. {hint}"
 
 

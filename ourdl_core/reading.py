@@ -6,24 +6,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ourdl_core.errors import GraphError, OpError, did_you_mean
+from ourdl_core.errors import GraphError, OpError, Path, Problems
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
-from ourdl_core.initializers import initializer
 from ourdl_core.naming import output_named
-from ourdl_core.node import Constant, Node, Variable
+from ourdl_core.node import Constant, Node
 from ourdl_core.ops import registry
-from ourdl_core.slots import Key, State
+from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
 
 FORMAT = 1
-MOST_PROBLEMS = 100
 SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
+
+
+@dataclass
+class Reading:
+    """What was made of a tree: the graph, as far as it is right, all mistakes, and the names of what could not be built."""
+
+    graph: Graph
+    problems: Problems
+    unbuilt: set[str] = field(default_factory=set)
 
 
 class _UnbuiltError(Exception):
@@ -31,267 +37,282 @@ class _UnbuiltError(Exception):
 
 
 def graph_from_dict(tree: Mapping[str, Any]) -> Graph:
-    """The graph of a tree. Wrong names are told before any op is imported; if there are none, all other mistakes at once."""
-    reader = _Reader()
-    return reader.read(tree)
+    """The graph of a tree; GraphError with all its mistakes if there are any."""
+    reading = read_graph(tree)
+    if reading.problems:
+        raise GraphError(reading.problems.found)
+    return reading.graph
+
+
+def read_graph(tree: Any, problems: Problems | None = None) -> Reading:
+    """As much of the graph of a tree as is right; mistakes are told to ``problems``. Only ops that it names are imported."""
+    problems = Problems() if problems is None else problems
+    if not isinstance(tree, Mapping):
+        problems((), f"a graph is a table of sections, found {type(tree).__name__}", "wrong-type")
+        return Reading(Graph(), problems)
+    if is_newer(tree):
+        _wrong_format(tree, problems)
+        return Reading(Graph(), problems)
+    sections = _sections(tree, problems)
+    reader = _Reader(problems)
+    reader.scope.functions = sections["functions"]
+    graph = Graph()
+    for name, row in sections["constants"].items():
+        reader.take(name, read_constant(row, problems.within("constants", name)))
+    with graph:
+        for section in ("inputs", "parameters"):
+            for name, row in sections[section].items():
+                variable = read_variable(name, row, section == "parameters", problems.within(section, name))
+                reader.take(name, variable)
+                if variable is not None and section == "inputs":
+                    graph.inputs[name] = variable
+        reader.nodes(("nodes",), sections["nodes"])
+    reader.functions_left()
+    for name, reference in sections["outputs"].items():
+        node = reader.output(("outputs", name), reference)
+        if node is not None:
+            graph.outputs[name] = node
+    return Reading(graph, problems, reader.unbuilt)
+
+
+def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any]]:
+    """The tables of a tree, each of entries whose names are right."""
+    if type(tree.get("ourdl")) is not int or tree["ourdl"] != FORMAT:
+        _wrong_format(tree, problems)
+    for key in tree:
+        if key not in SECTIONS:
+            problems.unknown((str(key),), f"unknown section {key!r:.60}", key, SECTIONS, "unknown-section", at_key=True)
+    found: dict[str, dict[str, Any]] = {}
+    owners: dict[str, str] = {}  # names, and the section in which each was first
+    for section in SECTIONS[1:]:
+        rows = tree.get(section, {})
+        if not isinstance(rows, Mapping):
+            problems((section,), f"must be a table, found {type(rows).__name__}", "wrong-type")
+            rows = {}
+        found[section] = {name: row for name, row in rows.items() if _right_name(section, name, owners, problems)}
+    return found
+
+
+def is_newer(tree: Mapping[str, Any]) -> bool:
+    """Whether a tree is of a format that came after this version of OurDL."""
+    return type(tree.get("ourdl")) is int and tree["ourdl"] > FORMAT
+
+
+def _wrong_format(tree: Mapping[str, Any], problems: Problems) -> None:
+    found = tree.get("ourdl")
+    if "ourdl" not in tree:
+        problems((), f"the version of the format is missing: begin the file with ourdl = {FORMAT}", "missing-format")
+    elif is_newer(tree):
+        message = f"this is format {found}, and this OurDL reads up to {FORMAT}: python -m pip install --upgrade ourdl"
+        problems(("ourdl",), message, "newer-format")
+    else:
+        message = f"the version of the format must be {FORMAT} (write: ourdl = {FORMAT}), found {found!r:.60}"
+        problems(("ourdl",), message, "wrong-format")
+
+
+def _right_name(section: str, name: Any, owners: dict[str, str], problems: Problems) -> bool:
+    """Names are text without odd characters, and a name stands for one thing."""
+    if not isinstance(name, str):
+        problems((section,), f"a name is text, found {type(name).__name__} {name!r:.60}", "bad-name")
+    elif section in ("outputs", "functions"):
+        return True
+    elif not name or any(not (c.isalnum() or c in "_.-") for c in name):
+        allowed = "letters, digits, '_', '-' and '.' are allowed"
+        problems((section, name), f"{name[:60]!r} is not a name: {allowed}", "bad-name", at_key=True)
+    elif owners.setdefault(name, section) != section:
+        first = ((owners[name], name), "it is taken here")
+        message = f"the name '{name}' is taken: it stands in [{owners[name]}] too"
+        problems((section, name), message, "taken-name", at_key=True, related=(first,))
+    else:
+        return True
+    return False
+
+
+@dataclass
+class _Scope:
+    """What the readers of one tree share: functions, as they are written and as they were read; who provides an op."""
+
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    read: dict[str, Function | None] = field(default_factory=dict)
+    providers: dict[str, str] = field(default_factory=dict)
 
 
 class _Reader:
-    def __init__(self) -> None:
-        self.problems: list[tuple[str, str]] = []
-        self.names: dict[str, Node] = {}
-        self.functions: dict[str, Function] = {}
-        self.failed: set[str] = set()
-        self.sound: set[str] = set()  # the paths of rows that are tables whose op has been found
+    """Reads the nodes of a graph, or those of one function of it."""
 
-    def read(self, tree: Mapping[str, Any]) -> Graph:
-        self._check_sections(tree)
-        self._resolve_all(tree)
-        if self.problems:  # wrong names are told without importing an op
-            self._check_parents(tree)
-            self._stop_if_wrong()
-        graph = Graph()
-        self._constants(tree.get("constants", {}))
-        for name, row in tree.get("functions", {}).items():
-            function = self._function(f"functions.{name}", row) if isinstance(row, Mapping) else None
-            if function is not None:
-                self.functions[name] = function
-        with graph:
-            self._variables(tree, graph)
-            self._nodes("nodes", tree.get("nodes", {}))
-        for name, reference in tree.get("outputs", {}).items():
-            if not isinstance(reference, str):
-                self._problem(f"outputs.{name}", f"an output is the name of a node, found {reference!r}")
-                continue
-            with suppress(_UnbuiltError):
-                node = self._reference(f"outputs.{name}", reference)
-                if node is not None:
-                    graph.outputs[name] = node
-        self._stop_if_wrong()
-        return graph
+    def __init__(self, problems: Problems, scope: _Scope | None = None, names: Mapping[str, Node] | None = None) -> None:
+        self.problems = problems
+        self.scope = scope or _Scope()
+        self.names: dict[str, Node] = dict(names or {})
+        self.outer = self.names if scope is None else dict(self.names)
+        self.unbuilt: set[str] = set()
 
-    def _problem(self, path: str, message: str) -> None:
-        self.problems.append((path, message))
-        if len(self.problems) == MOST_PROBLEMS:  # each costs a search for what was meant
-            self.problems.append(("...", f"more than {MOST_PROBLEMS} mistakes: the others are told when these are mended"))
-            raise GraphError(self.problems)
-
-    def _stop_if_wrong(self) -> None:
-        if self.problems:
-            raise GraphError(self.problems)
-
-    def _check_sections(self, tree: Any) -> None:
-        if not isinstance(tree, Mapping):
-            raise GraphError([("", f"a graph is a table of sections, found {type(tree).__name__}")])
-        if type(tree.get("ourdl")) is not int or tree["ourdl"] != FORMAT:
-            found = f"found {tree['ourdl']!r}" if "ourdl" in tree else "it is missing"
-            self._problem("ourdl", f"the version of the format must be {FORMAT} (write: ourdl = {FORMAT}); {found}")
-        for key, value in tree.items():
-            if key not in SECTIONS:
-                hint = did_you_mean(str(key), SECTIONS) or f"Sections are: {', '.join(SECTIONS)}."
-                self._problem(str(key), f"unknown section. {hint}")
-            elif key != "ourdl" and not isinstance(value, Mapping):
-                self._problem(key, f"must be a table, found {type(value).__name__}")
-        for key in ("nodes", "outputs"):
-            if not tree.get(key):
-                self._problem(key, "a graph needs at least one entry here")
-        self._check_names({key: tree[key] for key in SECTIONS if isinstance(tree.get(key), Mapping)})
-        self._stop_if_wrong()
-
-    def _check_names(self, sections: Mapping[str, Mapping[Any, Any]]) -> None:
-        """Names are text, and a name stands for one thing."""
-        found: dict[str, str] = {}
-        for section, rows in sections.items():
-            for name in rows:
-                if not isinstance(name, str):
-                    self._problem(f"{section}.{name}", f"a name is text, found {type(name).__name__} {name!r:.60}")
-                elif section not in ("outputs", "functions") and found.setdefault(name, section) != section:
-                    self._problem(f"{section}.{name}", f"the name is taken: it stands in '{found[name]}' too")
-
-    def _resolve_all(self, tree: Mapping[str, Any]) -> None:
-        places = [("nodes", tree.get("nodes", {}))]
-        for name, function in tree.get("functions", {}).items():
-            if isinstance(function, Mapping) and isinstance(function.get("nodes", {}), Mapping):
-                places.append((f"functions.{name}.nodes", function.get("nodes", {})))
-            else:
-                self._problem(f"functions.{name}", "a function is a table of inputs, nodes and outputs")
-        for path, rows in places:
-            for name, row in rows.items():
-                self._check_row(f"{path}.{name}", row)
-
-    def _check_parents(self, tree: Mapping[str, Any]) -> None:
-        """Tell which parents of nodes are not defined anywhere."""
-        known = [name for section in ("inputs", "parameters", "constants", "nodes") for name in tree.get(section, {})]
-        for name, row in tree.get("nodes", {}).items():
-            listed = row.get("in", []) if isinstance(row, Mapping) else []
-            for each in listed if isinstance(listed, list) else [listed]:
-                base = each.partition("[")[0] if isinstance(each, str) else None
-                if base is not None and base not in known and base.rpartition(".")[0] not in known:
-                    self._undefined(f"nodes.{name}.in", each, known)
-
-    def _undefined(self, path: str, reference: str, known: list[str]) -> None:
-        hint = did_you_mean(reference, known) or f"Defined are: {', '.join(known[:12])}."
-        self._problem(path, f"no input, parameter or node named '{reference}'. {hint}")
-
-    def _check_row(self, path: str, row: Any) -> None:
-        if not isinstance(row, Mapping) or "op" not in row:
-            self._problem(path, f'a node is a table with an op, as {{ op = "Relu", in = "x" }}; found {row!r:.80}')
-            return
-        try:
-            registry.resolve(row["op"])
-        except OpError as error:
-            self._problem(f"{path}.op", str(error))
-            return
-        self.sound.add(path)
-
-    def _variables(self, tree: Mapping[str, Any], graph: Graph) -> None:
-        for section in ("inputs", "parameters"):
-            for name, row in tree.get(section, {}).items():
-                variable = self._variable(f"{section}.{name}", name, row, section == "parameters")
-                self._take(name, variable)
-                if variable is not None and section == "inputs":
-                    graph.inputs[name] = variable
-    def _constants(self, rows: Mapping[str, Any]) -> None:
-        for name, row in rows.items():
-            try:
-                value = np.array(row["value"], dtype=row["dtype"])
-                self.names[name] = Constant(value.reshape(row.get("shape", value.shape)))
-            except (TypeError, ValueError, KeyError) as error:
-                self._problem(f"constants.{name}", f"a constant is {{ value = [...], dtype = ... }}: {error}")
-
-    def _variable(self, path: str, name: str | None, row: Any, trainable: bool) -> Variable | None:
-        known = ("shape", "dtype", "init", "value", "kind") if trainable else ("shape", "dtype")
-        if not isinstance(row, Mapping):
-            self._problem(path, f"must be a table, as {{ shape = [\"batch\", 4] }}; found {type(row).__name__}")
-            return None
-        for key in row:
-            if key not in known:
-                hint = did_you_mean(str(key), known) or f"Known are: {', '.join(known)}."
-                self._problem(f"{path}.{key}", f"unknown key. {hint}")
-                return None
-        shape = row.get("shape")
-        try:
-            if shape is not None:
-                shape = [None if isinstance(size, str) else size for size in _list(shape)]
-            elif "dtype" in row or "init" in row:
-                shape = []
-            kind, init = row.get("kind", "parameter"), None if "init" not in row else initializer(row["init"])
-            if kind not in ("parameter", "state", "key"):
-                raise ValueError(f"kind must be 'parameter', 'state' or 'key', found {kind!r:.60}")
-            made = {"state": State(tuple(shape or ()), init, row.get("dtype")), "key": Key()}.get(kind)
-            return Variable(
-                row.get("value"),
-                shape=shape,
-                dtype=row.get("dtype"),
-                init=init if made is None else None,
-                trainable=trainable and made is None,
-                name=name,
-                made=made,
-            )
-        except (TypeError, ValueError, LookupError) as error:
-            self._problem(path, str(error))
-            return None
-
-    def _take(self, name: str, node: Node | None) -> None:
+    def take(self, name: str, node: Node | None) -> None:
         """Note what a name stands for, or that it could not be built, which has been told."""
         if node is None:
-            self.failed.add(name)
+            self.unbuilt.add(name)
         else:
             self.names[name] = node
 
-    def _nodes(self, path: str, rows: Mapping[str, Any], named: bool = True) -> None:
+    def nodes(self, path: Path, rows: Mapping[str, Any], named: bool = True) -> None:
         """Build nodes in an order in which parents come first, whatever the order of the file."""
-        sound = {name: row for name, row in rows.items() if f"{path}.{name}" in self.sound}
-        self.failed.update(name for name in rows if name not in sound)
-        for name in self._sorted(path, sound):
-            self._take(name, self._node(f"{path}.{name}", name if named else None, rows[name]))
+        classes: dict[str, Any] = {}
+        for name, row in rows.items():
+            classes[name] = self._class((*path, name), row)
+        sound = {name: row for name, row in rows.items() if isinstance(row, Mapping)}
+        self.unbuilt.update(rows.keys() - sound.keys())
+        parents = {name: list(_mentioned(row, classes[name], sound)) for name, row in sound.items()}
+        for name in self._sorted(path, parents):
+            if name not in self.unbuilt:  # part of a circle
+                self.take(name, self._node((*path, name), name if named else None, rows[name], classes[name]))
 
-    def _sorted(self, path: str, rows: Mapping[str, Any]) -> list[str]:
+    def _class(self, path: Path, row: Any) -> Any:
+        """The op of a row; None where there is none, which is told."""
+        if not isinstance(row, Mapping) or "op" not in row:
+            example = '{ op = "Relu", in = "x" }'
+            self.problems(path, f"a node is a table with an op, as {example}; found {row!r:.60}", "missing-op")
+            return None
+        if self.problems.full:  # a search for what was meant costs a millisecond
+            return None
+        try:
+            return registry.get(row["op"])
+        except OpError as error:
+            self.problems.named((*path, "op"), error)
+            return None
+
+    def _sorted(self, path: Path, parents: Mapping[str, list[str]]) -> list[str]:
+        """Names, parents first. Nodes that are computed from themselves are told of, and noted as unbuilt."""
         order: list[str] = []
-        state: dict[str, int] = {}
-        for first in rows:
+        entered: dict[str, int] = {}  # the place in ``way``, -1 once done
+        way: list[str] = []
+        for first in parents:
             stack = [(first, False)]
             while stack:
                 name, done = stack.pop()
                 if done:
-                    state[name] = 2
+                    entered[name] = -1
+                    way.pop()
                     order.append(name)
-                elif state.get(name) is None:
-                    state[name] = 1
+                elif name not in entered:
+                    entered[name] = len(way)
+                    way.append(name)
                     stack.append((name, True))
-                    for parent in _mentioned(rows[name], rows):
-                        if state.get(parent) == 1:
-                            self._problem(f"{path}.{name}", f"is computed from itself, by way of '{parent}'")
-                            self._stop_if_wrong()
-                        stack.append((parent, False))
+                    stack.extend((parent, False) for parent in reversed(parents[name]))
+                    for parent in parents[name]:
+                        if entered.get(parent, -1) >= 0:
+                            self._circle(path, way[entered[parent] :])
         return order
 
-    def _node(self, path: str, name: str | None, row: Mapping[str, Any]) -> Node | None:
-        try:
-            op_class = registry.get(row["op"])
-        except OpError as error:
-            self._problem(f"{path}.op", str(error))
+    def _circle(self, path: Path, circle: list[str]) -> None:
+        shown = circle if len(circle) <= 8 else [*circle[:4], "...", *circle[-3:]]
+        text = " -> ".join([*shown, circle[0]])
+        self.problems((*path, circle[0]), f"'{circle[0]}' is computed from itself: {text}", "circle", at_key=True)
+        self.unbuilt.update(circle)
+
+    def _node(self, path: Path, name: str | None, row: Mapping[str, Any], op_class: Any) -> Node | None:
+        """One node; None where something about it is wrong: everything about it is told."""
+        listed = row.get("in", [])
+        listed = listed if isinstance(listed, list) else [listed]
+        places = [(*path, "in", i) for i in range(len(listed))] if isinstance(row.get("in"), list) else [(*path, "in")]
+        if op_class is None:
+            self._inputs(dict(zip(places, listed, strict=False)))
             return None
         before = len(self.problems)
-        listed = row.get("in", [])
-        slots = {slot.name for slot in op_class.slots()}
-        for key in row:
-            if not isinstance(key, str) or key in ("name", "parents", "parent1", "parent2", "train"):
-                self._problem(f"{path}.{key}", f"unknown key. A node has op, in, and the attributes of {op_class.__name__}")
-                return None
-        keywords: dict[str, Any] = {}
-        try:
-            inputs = [self._reference(f"{path}.in", each) for each in (listed if isinstance(listed, list) else [listed])]
-            for key, value in row.items():
-                if key in slots:
-                    keywords[key] = value if value is None or value is False else self._reference(f"{path}.{key}", value)
-                elif key not in ("op", "in"):
-                    keywords[key] = self._attribute(f"{path}.{key}", op_class, key, value)
-        except _UnbuiltError:
-            words = {"op", "in", *slots}
-            self._check_attributes(path, op_class, {k: v for k, v in row.items() if k not in words})
-            return None
-        if len(self.problems) > before:
-            self._check_attributes(path, op_class, {k: v for k, v in keywords.items() if k not in slots})
+        provider = self._provider(row["op"])
+        here = self.problems.within(*path)
+        names = [slot.name for slot in op_class.slots() if slot.kind != "variadic"]
+        attributes = self._attributes(path, op_class, row)
+        record, slots = read_record(op_class, attributes, here, inputs=names, provider=provider)
+        check_inputs(op_class, listed, slots, "in" in row, here, provider)
+        inputs = self._inputs(dict(zip(places, listed, strict=False)))
+        keywords = self._slots(path, slots)
+        if record is None or inputs is None or keywords is None or len(self.problems) > before:
             return None
         try:
-            node: Node = op_class(*inputs, name=name, **keywords)
+            node: Node = record(*inputs, name=name, **keywords)
             node._where = None  # its name says where it is
             return node
         except (TypeError, ValueError, LookupError) as error:
-            self._problem(path, str(error))
+            here((), str(error), "wrong-node", provider=provider)
             return None
 
-    def _check_attributes(self, path: str, op_class: Any, attributes: dict[str, Any]) -> None:
-        """Tell what is wrong with a node besides its parents."""
-        try:
-            op_class.make({k: self._attribute(f"{path}.{k}", op_class, k, v) for k, v in attributes.items()})
-        except (TypeError, ValueError, LookupError) as error:
-            self._problem(path, str(error))
+    def _provider(self, reference: str) -> str:
+        """The op of a reference and its package, for messages."""
+        if reference not in self.scope.providers:
+            entry = registry.resolve(reference)
+            self.scope.providers[reference] = f"{entry.id} ({entry.provider})" if entry.distribution else entry.id
+        return self.scope.providers[reference]
 
-    def _attribute(self, path: str, op_class: Any, key: str, value: Any) -> Any:
-        field = op_class.fields().get(key)
-        if field is not None and field.annotation is Function:
-            if not isinstance(value, str) or value not in self.functions:
-                hint = did_you_mean(str(value), self.functions)
-                self._problem(path, f"no function named {value!r:.60} could be read. {hint}".rstrip())
-                return None
-            return self.functions[value]
-        return value
+    def _attributes(self, path: Path, op_class: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What a row says besides ``op`` and ``in``; a function is meant by its name."""
+        found = {key: value for key, value in row.items() if key not in ("op", "in")}
+        for key, each in op_class.fields().items():
+            if key in found and each.annotation is Function:
+                found[key] = self._function((*path, key), found[key])
+        return found
 
-    def _reference(self, path: str, reference: Any) -> Any:
+    def _slots(self, path: Path, slots: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Inputs that are given by name; None or False leaves one out."""
+        absent = {key: value for key, value in slots.items() if value is None or value is False}
+        found = self._inputs({(*path, key): value for key, value in slots.items() if key not in absent})
+        return None if found is None else {**absent, **dict(zip((k for k in slots if k not in absent), found, strict=True))}
+
+    def _inputs(self, references: Mapping[Path, Any]) -> list[Node] | None:
+        """The nodes that are meant at these places; None where one of them could not be built."""
+        found: list[Node] = []
+        for path, reference in references.items():
+            with suppress(_UnbuiltError):
+                found.append(self._reference(path, reference))
+        return found if len(found) == len(references) else None
+
+    def output(self, path: Path, reference: Any) -> Node | None:
+        """The node that an output stands for."""
+        if not isinstance(reference, str):
+            self.problems(path, f"an output is the name of a node, found {reference!r:.60}", "wrong-output")
+            return None
+        found = self._inputs({path: reference})
+        return None if found is None else found[0]
+
+    # ---- names ------------------------------------------------------------------------------------------------------
+
+    def _reference(self, path: Path, reference: Any) -> Node:
         """The node that a name stands for, or a number written in its place."""
         if type(reference) in (int, float, bool):
             return Constant(reference)
         if not isinstance(reference, str):
-            self._problem(path, f"a parent is the name of a node or a number, found {type(reference).__name__}")
-            return None
-        node = self._named(reference)
-        if node is None and reference.partition("[")[0].partition(".")[0] in self.failed:
+            found = f"found {type(reference).__name__}"
+            self.problems(path, f"a parent is the name of a node or a number, {found}", "wrong-parent")
             raise _UnbuiltError
-        if node is None:
-            self._undefined(path, reference, [*self.names, *self.failed])
-        return node
+        node = self._named(reference)
+        if node is not None:
+            self._refuse_several(path, reference, node)
+            return node
+        if not any(base in self.unbuilt for base in _bases(reference)):
+            self._undefined(path, reference)
+        raise _UnbuiltError
+
+    def _refuse_several(self, path: Path, reference: str, node: Node) -> None:
+        count = None if node.op is None else node.op.num_outputs
+        if count is not None:
+            message = f"'{reference}' has {count} outputs: choose one, as \"{reference}[0]\""
+            self.problems(path, message, "several-outputs")
+            raise _UnbuiltError
+
+    def _undefined(self, path: Path, reference: str) -> None:
+        base = reference.partition("[")[0]
+        owner = self._named(base) if base != reference else None
+        if owner is not None:
+            last = len(owner.outputs) - 1
+            self.problems(path, f"'{base}' has no such output: its last is {base}[{last}]", "undefined-name")
+            return
+        made = (f"{name}.{slot}" for name in _bases(reference) for slot in self._made(name))
+        known = [*made, *self.names, *self.unbuilt]
+        what = f"no input, parameter or node named {reference[:100]!r}"
+        self.problems.unknown(path, what, reference, known, "undefined-name")
+
+    def _made(self, name: str) -> Iterable[str]:
+        node = self.names.get(name)
+        return () if node is None or node._made is None else node._made
 
     def _named(self, name: str) -> Node | None:
         if name in self.names:
@@ -304,47 +325,71 @@ class _Reader:
         found = made.get(slot) if made else None
         return found if isinstance(found, Node) else None
 
-    def _function(self, path: str, row: Mapping[str, Any]) -> Function | None:
-        inner = _Reader()
-        inner.functions, inner.sound, inner.problems = self.functions, self.sound, self.problems
-        inner.names = dict(self.names)  # the constants
+    # ---- functions --------------------------------------------------------------------------------------------------
+
+    def functions_left(self) -> None:
+        """Read the functions that no node named, for their mistakes."""
+        for name in self.scope.functions:
+            self._read_function(name)
+
+    def _function(self, path: Path, name: Any) -> Function | None:
+        if not isinstance(name, str) or name not in self.scope.functions:
+            what = f"no function named {name!r:.60}"
+            self.problems.unknown(path, what, name, self.scope.functions, "undefined-name")
+            return None
+        return self._read_function(name)
+
+    def _read_function(self, name: str) -> Function | None:
+        if name not in self.scope.read:
+            self.scope.read[name] = None  # a function that holds itself finds nothing
+            root = Problems(self.problems.found)
+            inner = _Reader(root, self.scope, {k: v for k, v in self.outer.items() if isinstance(v, Constant)})
+            self.scope.read[name] = inner.as_function(("functions", name), self.scope.functions[name])
+        return self.scope.read[name]
+
+    def as_function(self, path: Path, row: Any) -> Function | None:
+        """The Function that a table of inputs, nodes and outputs describes."""
+        if not isinstance(row, Mapping):
+            self.problems(path, f"a function is a table of inputs, nodes and outputs, found {row!r:.60}", "wrong-type")
+            return None
+        for key in row:
+            if key not in ("inputs", "nodes", "outputs"):
+                known = ("inputs", "nodes", "outputs")
+                self.problems.unknown((*path, str(key)), f"unknown key {key!r:.60}", key, known, "unknown-key", at_key=True)
         before = len(self.problems)
-        inputs: list[Node] = []
-        for name, each in _table(row, "inputs").items():
-            variable = inner._variable(f"{path}.inputs.{name}", None, each, False)
-            inner._take(name, variable)
-            inputs += [] if variable is None else [variable]
-        inner._nodes(f"{path}.nodes", _table(row, "nodes"), named=False)
+        inputs = []
+        for name, each in self._table(path, row, "inputs").items():
+            variable = read_variable(None, each, False, self.problems.within(*path, "inputs", str(name)))
+            self.take(str(name), variable)
+            inputs.append(variable)
+        self.nodes((*path, "nodes"), self._table(path, row, "nodes"), named=False)
         outputs = row.get("outputs")
         if not isinstance(outputs, list) or not outputs:
-            self._problem(f"{path}.outputs", f"must be a list of names of nodes, found {outputs!r:.60}")
+            where = (*path, "outputs") if "outputs" in row else path
+            self.problems(where, f"the outputs must be a list of names of nodes, found {outputs!r:.60}", "wrong-type")
             return None
-        found = []
-        with suppress(_UnbuiltError):
-            found = [inner._reference(f"{path}.outputs", each) for each in outputs]
-        return None if len(self.problems) > before or len(found) < len(outputs) else Function(inputs, found)
+        found = self._inputs({(*path, "outputs", i): each for i, each in enumerate(outputs)})
+        return None if found is None or len(self.problems) > before else Function(inputs, found)  # type: ignore[arg-type]
+
+    def _table(self, path: Path, row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        found = row.get(key, {})
+        if not isinstance(found, Mapping):
+            self.problems((*path, key), f"must be a table, found {type(found).__name__}", "wrong-type")
+            return {}
+        return {str(name): each for name, each in found.items()}
 
 
-def _table(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = row.get(key, {})
-    return found if isinstance(found, Mapping) else {}
+def _bases(reference: str) -> tuple[str, str]:
+    """The names of nodes that a reference may begin with: ``h`` of ``h.weight`` and of ``h[1]``."""
+    base = reference.partition("[")[0]
+    return base, base.rpartition(".")[0]
 
 
-def _list(shape: Any) -> list[Any]:
-    if not isinstance(shape, (list, tuple)):
-        raise TypeError(f"a shape is a list of sizes and names of sizes, as [\"batch\", 4]; found {shape!r}")
-    return list(shape)
-
-
-def _mentioned(row: Mapping[str, Any], rows: Mapping[str, Any]) -> list[str]:
-    """The nodes that a row names as parents, last first."""
-    found = []
-    for key, value in row.items():
-        if key != "op":
-            for each in value if isinstance(value, list) else [value]:
-                if isinstance(each, str):
-                    base = each.partition("[")[0]
-                    name = base if base in rows else base.rpartition(".")[0]
-                    if name in rows:
-                        found.append(name)
-    return list(reversed(found))
+def _mentioned(row: Mapping[str, Any], op_class: Any, rows: Mapping[str, Any]) -> Iterable[str]:
+    """The nodes that a row names as parents."""
+    slots = [] if op_class is None else [slot.name for slot in op_class.slots()]
+    for key in ("in", *slots):
+        value = row.get(key)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str):
+                yield from (base for base in dict.fromkeys(_bases(each)) if base in rows)

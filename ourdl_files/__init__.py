@@ -1,6 +1,7 @@
 """Model files: TOML, JSON and YAML, read, checked and written."""
 
+from ourdl_files.document import Document, Span
 from ourdl_files.model import Model, load
-from ourdl_files.problems import ModelFileError
+from ourdl_files.problems import Located, ModelFileError
 
-__all__ = ["Model", "ModelFileError", "load"]
+__all__ = ["Document", "Located", "Model", "ModelFileError", "Span", "load"]

@@ -2,64 +2,86 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ourdl_core.errors import did_you_mean
+from ourdl_core.errors import Problem, did_you_mean
+from ourdl_files.document import Document
 from ourdl_files.problems import ModelFileError
+from ourdl_files.spelling import MAX_BYTES, MAX_DEPTH, MAX_VALUES, SpellingError
+from ourdl_files.yaml_reading import read_yaml
 
-MAX_BYTES = 4_000_000
-MAX_VALUES = 200_000
-MAX_DEPTH = 64
 MAX_KEY = 16  # parts of a dotted key
-MAX_SLOW_YAML = 256_000  # characters; the YAML parser that is written in Python takes seconds a megabyte
 
 
-def read_tree(path: Path) -> dict[str, Any]:
-    """The tree of a model file, by the end of its name; ModelFileError for anything that is not one."""
-    if path.is_dir():
-        raise ModelFileError(str(path), [("", "is a directory, not a model file")])
+def read_document(path: str | Path) -> Document:
+    """The text and the tree of a model file, by the end of its name; ModelFileError for anything that is not one."""
+    path = Path(path)
     reader = READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise _refused(path, "is a directory, not a model file", "directory")
     if reader is None:
-        raise ModelFileError(str(path), [("", f"a model file is called {', '.join(f'*{end}' for end in READERS)}")])
+        raise _refused(path, f"a model file is called {', '.join(f'*{end}' for end in READERS)}", "wrong-ending")
     text = _text(path)
     try:
         tree = reader(text)
+        problem = _excess(tree)
+        if problem:
+            raise SpellingError(problem, code="too-much")
     except RecursionError:
-        raise ModelFileError(str(path), [("", f"tables are nested more than {MAX_DEPTH} deep")]) from None
-    except (ValueError, ImportError) as error:
-        raise ModelFileError(str(path), [("", str(error))]) from None
-    problem = _excess(tree)
+        raise _refused(path, f"tables are nested more than {MAX_DEPTH} deep", "too-much") from None
+    except ImportError as error:
+        raise _refused(path, str(error), "needs-package") from None
+    except SpellingError as error:
+        document = Document(str(path), text, path.suffix.lower(), {})
+        problems = [Problem((), message, code) for _, message, code in error.slips]
+        spans = [None if at is None else document.between(at, at + 1) for at, _, _ in error.slips]
+        raise ModelFileError(str(path), problems, document, spans) from None
     if not isinstance(tree, dict):
-        problem = f"a model file is a table of sections, found {'nothing' if tree is None else type(tree).__name__}"
-    if problem:
-        raise ModelFileError(str(path), [("", problem)])
-    return tree
+        found = "nothing" if tree is None else type(tree).__name__
+        raise _refused(path, f"a model file is a table of sections, found {found}", "wrong-type")
+    return Document(str(path), text, path.suffix.lower(), tree)
+
+
+def _refused(path: Path, message: str, code: str) -> ModelFileError:
+    return ModelFileError(str(path), [Problem((), message, code)])
 
 
 def _text(path: Path) -> str:
     try:
         content = _content(path)
     except FileNotFoundError:
-        raise ModelFileError(str(path), [("", f"no such file. {_beside(path)}".rstrip())]) from None
+        raise _refused(path, f"no such file. {_beside(path)}".rstrip(), "no-file") from None
     except (OSError, ValueError) as error:
-        raise ModelFileError(str(path), [("", getattr(error, "strerror", None) or str(error))]) from None
+        raise _refused(path, getattr(error, "strerror", None) or str(error), "unreadable") from None
     if len(content) > MAX_BYTES:
-        raise ModelFileError(str(path), [("", f"is larger than a model file may be ({MAX_BYTES // 1_000_000} MB)")])
+        raise _refused(path, f"is larger than a model file may be ({MAX_BYTES // 1_000_000} MB)", "too-much")
     if not content.strip():
-        raise ModelFileError(str(path), [("", "the file is empty")])
+        raise _refused(path, "the file is empty", "empty")
+    return _decoded(path, content)
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """The text in UTF-8, with lines that end in one character."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _refused(path, "is UTF-16 text: save it as UTF-8", "not-utf-8")
+    if b"\0" in content:
+        raise _refused(path, "is a binary file, not text", "binary")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ModelFileError(str(path), [("", f"is not UTF-8 text (line {line}): save it as UTF-8")]) from None
+        start = content[: error.start].decode("utf-8").replace("\r\n", "\n")
+        text = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
+        document = Document(str(path), text, path.suffix.lower(), {})
+        message = f"is not UTF-8 text: byte 0x{content[error.start]:02x} here. Save it as UTF-8"
+        spans = [document.between(len(start), len(start) + 1)]
+        raise ModelFileError(str(path), [Problem((), message, "not-utf-8")], document, spans) from None
 
 
 def _content(path: Path) -> bytes:
@@ -106,106 +128,56 @@ _TOML_TEXT = re.compile(
 
 def read_toml(text: str) -> Any:
     """TOML by the standard library, which takes quadratic time for a key of many parts."""
+    from ourdl_files.toml_places import toml_error
+
     bare = _TOML_TEXT.sub(lambda found: "" if found[0].startswith("#") else "_", text)
     if any(piece.count(".") >= MAX_KEY for piece in re.split(r"[\n=,\[\]{}]", bare)):
-        raise ValueError(f"a key has more than {MAX_KEY} parts")
-    return tomllib.loads(text)
+        raise SpellingError(f"a key has more than {MAX_KEY} parts", code="too-much")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        offset, message = toml_error(text, error)
+        raise SpellingError(message, offset) from None
+    except ValueError as error:  # a whole number of more digits than Python reads
+        raise SpellingError(str(error).partition(";")[0]) from None
 
 
 def read_json(text: str) -> Any:
-    """JSON; a key that is given twice is an error."""
+    """JSON; a key that is given twice is an error, and so are the numbers that only Python writes (NaN, Infinity)."""
+    from ourdl_files.json_places import duplicate_key, json_error
+
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} (at line {error.lineno}, column {error.colno})") from None
+        offset, message = json_error(text, error)
+        raise SpellingError(message, offset) from None
+    except _TwiceError:
+        offset, message = duplicate_key(text)
+        raise SpellingError(message, offset, "duplicate-key") from None
+    except _ConstantError as error:
+        message = f"JSON has no {error}: leave the key out, or write the model as TOML, which has nan and inf"
+        raise SpellingError(message, text.find(str(error))) from None
+    except ValueError as error:  # a whole number of more digits than Python reads
+        raise SpellingError(str(error).partition(";")[0]) from None
 
 
-def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key '{key}' is given twice")
-        found[key] = value
+class _TwiceError(Exception):
+    """A key is given twice."""
+
+
+class _ConstantError(Exception):
+    """A word that JSON does not know."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
     return found
 
 
-def read_yaml(text: str) -> Any:
-    """YAML by PyYAML, plain data only; a key given twice, ``no`` and ``1e-3`` are errors with advice."""
-    try:
-        yaml: Any = importlib.import_module("yaml")
-    except ImportError:
-        raise ImportError("reading YAML needs PyYAML: pip install ourdl[yaml], or write the model as TOML") from None
-    if len(text) > MAX_SLOW_YAML and not hasattr(yaml, "CSafeLoader"):
-        raise ValueError("YAML of more than 256 kB needs PyYAML with its C parser (libyaml): write it as TOML or JSON")
-    loader = _yaml_loader(yaml)
-    try:
-        _check_events(yaml.parse(text, Loader=loader))
-        return yaml.load(text, Loader=loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        if error.problem == "exceeded maximum nesting depth":  # newer libyaml counts too, ahead of the events it gives
-            raise ValueError(f"tables are nested more than {MAX_DEPTH} deep") from None
-        mark = error.problem_mark
-        where = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise ValueError(f"{error.problem or error.context}{where}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-
-
-def _check_events(events: Iterable[Any]) -> None:
-    """Refuse too much before any of it is built: the C parser builds by recursion, and ends the process when deep."""
-    depth = 0
-    for count, event in enumerate(events):
-        kind = type(event).__name__
-        depth += kind.endswith("StartEvent")  # of a mapping or a sequence; also of the stream and of a document
-        depth -= kind.endswith("EndEvent")
-        if depth > MAX_DEPTH + 2:
-            raise ValueError(f"tables are nested more than {MAX_DEPTH} deep")
-        if count > 3 * MAX_VALUES:
-            raise ValueError(f"holds more than {MAX_VALUES:,} values")
-
-
-def _yaml_loader(yaml: Any) -> Any:
-    """A SafeLoader that refuses what YAML 1.1 reads otherwise than people mean it."""
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        pass
-
-    def refuse(node: Any, problem: str) -> None:
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-
-    def mapping(loader: Any, node: Any) -> Any:
-        keys = set()
-        for key, _ in node.value:
-            if not isinstance(key.value, str):
-                refuse(key, "a key must be text")
-            if key.value in keys:
-                refuse(key, f"the key '{key.value}' is given twice")
-            if key.tag == "tag:yaml.org,2002:bool":
-                refuse(key, f"'{key.value}' is not text in YAML: write '\"{key.value}\"'")
-            keys.add(key.value)
-        return loader.construct_mapping(node, deep=True)
-
-    def boolean(loader: Any, node: Any) -> Any:
-        if node.value.lower() not in ("true", "false"):
-            refuse(node, f"'{node.value}' means a truth value in YAML: write true or false, or quote it as text")
-        return loader.construct_yaml_bool(node)
-
-    def text(loader: Any, node: Any) -> Any:
-        if not node.style and re.fullmatch(r"[-+]?\d+e[-+]?\d+|[-+]?\d*\.\d+e\d+", node.value, re.IGNORECASE):
-            refuse(node, f"'{node.value}' is text in YAML, not a number: write {_yaml_number(float(node.value))}")
-        return loader.construct_yaml_str(node)
-
-    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
-    Loader.add_constructor("tag:yaml.org,2002:bool", boolean)
-    Loader.add_constructor("tag:yaml.org,2002:str", text)
-    return Loader
-
-
-def _yaml_number(value: float) -> str:
-    """A number as YAML reads it: with a point, and a sign in the exponent."""
-    mantissa, _, exponent = repr(value).partition("e")
-    point = mantissa if "." in mantissa else f"{mantissa}.0"
-    return f"{point}e{int(exponent):+03d}" if exponent else point
+def _no_number(word: str) -> Any:
+    raise _ConstantError(word)
 
 
 READERS: dict[str, Callable[[str], Any]] = {

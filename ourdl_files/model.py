@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ourdl_core import Graph, GraphError, OpError
-from ourdl_core.errors import did_you_mean
+from ourdl_core import Graph, OpError
+from ourdl_core.errors import Problems
 from ourdl_core.reading import SECTIONS as GRAPH_SECTIONS
+from ourdl_core.reading import is_newer, read_graph
 from ourdl_core.registry import Registry
-from ourdl_files.formats import read_tree
+from ourdl_files.blocks import expand, told_once
+from ourdl_files.checks import check_graph, check_tree
+from ourdl_files.document import Document
+from ourdl_files.formats import read_document
 from ourdl_files.problems import ModelFileError
 
 sections = Registry("ourdl.sections")
-
-MAX_UNKNOWN = 20  # unknown sections that are told of; to look for names like thousands of them takes minutes
 
 
 @dataclass(frozen=True)
@@ -48,56 +49,45 @@ def load(source: str | Path | Mapping[str, Any]) -> Model:
     """The model of a file (TOML, JSON, YAML) or of the same tree as a dict; ModelFileError with all its mistakes."""
     if isinstance(source, Mapping):
         return _checked(source, None)
-    path = Path(source)
-    return _checked(read_tree(path), path)
+    document = read_document(source)
+    return _checked(document.tree, document)
 
 
-def _checked(tree: Mapping[str, Any], path: Path | None) -> Model:
-    problems: list[tuple[str, str]] = []
-    settings = _settings(tree, problems)
-    graph = None
-    try:
-        graph = Graph.from_dict({key: value for key, value in tree.items() if key in GRAPH_SECTIONS})
-    except GraphError as error:
-        problems += error.problems
-    if graph is not None:
-        for name, each in settings.items():
-            if hasattr(each, "compare"):
-                each.compare(graph, partial(_note, problems, name))
-    if problems or graph is None:
-        raise ModelFileError("the model" if path is None else str(path), _in_order(tree, problems))
-    return Model(graph, settings, path)
+def _checked(tree: Mapping[str, Any], document: Document | None) -> Model:
+    """The model of a tree, which is checked in every respect before any mistake is told."""
+    if is_newer(tree):  # what else is in it, nobody here can tell
+        raise ModelFileError(_named(document), read_graph(tree).problems.found[:1], document)
+    expanded = expand(tree)
+    problems = Problems(list(expanded.problems))
+    found = _sections(expanded.tree, problems)
+    settings = {name: each.read(expanded.tree[name], problems.within(name)) for name, each in found.items()}
+    graph = {key: value for key, value in expanded.tree.items() if key in GRAPH_SECTIONS}
+    reading = read_graph(graph, problems)
+    check_tree(expanded.tree, problems)
+    check_graph(reading.graph, problems)
+    for name, section in found.items():
+        section.compare(expanded.tree[name], reading.graph, problems.within(name), reading.unbuilt)
+    if problems:
+        raise ModelFileError(_named(document), told_once(problems.found, expanded), document)
+    return Model(reading.graph, settings, None if document is None else Path(document.source))
 
 
-def _settings(tree: Mapping[str, Any], problems: list[tuple[str, str]]) -> dict[str, Any]:
-    """The settings of the sections beside the graph, as far as they are right."""
+def _named(document: Document | None) -> str:
+    return "the model" if document is None else document.source
+
+
+def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """The classes of the sections beside the graph (group ``ourdl.sections``)."""
     found = {}
-    known = {*GRAPH_SECTIONS, *sections.names()}
-    unknown = [name for name in tree if name not in known]
-    untold = set(unknown[MAX_UNKNOWN:])
-    if untold:
-        problems.append(("", f"{len(unknown):,} sections are unknown: these are the first {MAX_UNKNOWN}"))
-    for name, table in tree.items():
-        if name in GRAPH_SECTIONS or name in untold:
+    known = [*GRAPH_SECTIONS, "blocks", *sections.names()]
+    for name in tree:
+        if name in GRAPH_SECTIONS:
+            continue
+        if name not in known:
+            problems.unknown((str(name),), f"unknown section {name!r:.60}", name, known, "unknown-section", at_key=True)
             continue
         try:
-            section = sections.get(name)
+            found[name] = sections.get(name)
         except OpError as error:
-            names = [*GRAPH_SECTIONS, *sections.names()]
-            hint = did_you_mean(str(name), names) or f"Sections are: {', '.join(names)}."
-            problems.append((str(name), str(error) if name in sections.names() else f"unknown section. {hint}"))
-            continue
-        settings = section.read(table, partial(_note, problems, name))
-        if settings is not None:
-            found[name] = settings
+            problems.named((name,), error)
     return found
-
-
-def _note(problems: list[tuple[str, str]], section: str, path: str, message: str) -> None:
-    problems.append((f"{section}.{path}" if path else section, message))
-
-
-def _in_order(tree: Mapping[str, Any], problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Problems in the order of the sections in the file; what is missing comes first."""
-    order = {str(key): place for place, key in enumerate(tree)}
-    return sorted(problems, key=lambda each: order.get(each[0].partition(".")[0], -1))

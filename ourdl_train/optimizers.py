@@ -7,27 +7,14 @@ One step of one parameter is a composite op, whose states (momentum, moments) ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from ourdl_core import Composite, Graph, Node, Range, Record, State, Variable, grad, ops
+from ourdl_core import Composite, Graph, Named, Node, Range, Record, State, Variable, grad, ops
 from ourdl_core.errors import did_you_mean
 from ourdl_core.registry import Registry
 
 registry = Registry("ourdl.optimizers")
-
-
-def optimizer(value: Any) -> Optimizer:
-    """An optimizer from its name, from ``{"name": "Adam", "lr": 0.001}``, or itself."""
-    if isinstance(value, Optimizer):
-        return value
-    if isinstance(value, str):
-        return registry.get(value)()
-    if isinstance(value, Mapping) and "name" in value:
-        return registry.get(value["name"]).make({k: v for k, v in value.items() if k != "name"})
-    found = f"{type(value).__name__} {value!r:.60}"
-    raise TypeError(f'must be an optimizer, as {{ name = "Adam", lr = 0.001 }}, found {found}')
 
 
 class Optimizer(Record):
@@ -67,6 +54,15 @@ class Optimizer(Record):
 
     def __call__(self, loss: Node) -> Updates:
         return Updates(self, loss)
+
+
+_named = Named(registry, Optimizer)
+OptimizerName = Annotated[Any, _named]
+
+
+def optimizer(value: Any) -> Optimizer:
+    """An optimizer from its name, from ``{"name": "Adam", "lr": 0.001}``, or itself."""
+    return _named.load(value)
 
 
 def _is_rate(value: Any) -> bool:

@@ -1,81 +1,64 @@
 """The sections ``[train]`` and ``[data]`` of a model file, read and checked before anything runs.
 
-A section (group ``ourdl.sections``) is a class with ``read(table, problem)``, which returns the settings, and a method
-``compare(graph, problem)``; both tell each mistake to ``problem(path, message)``, with a path inside the section.
+A section (group ``ourdl.sections``) is a class with two class methods: ``read(table, problems)`` returns the settings, and
+``compare(table, graph, problems, unbuilt)`` looks whether the table fits the graph, in which the nodes ``unbuilt`` are left
+out, since they are wrong. Both tell each mistake to ``problems(path, message)``, with a path inside the section.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
-from ourdl_core import Range, Record
-from ourdl_core.attributes import REQUIRED, Named
-from ourdl_core.errors import did_you_mean
-from ourdl_train.optimizers import optimizer
-
-Problem = Callable[[str, str], None]
-
-MAX_UNKNOWN = 20  # unknown keys of a table that are told of; to look for names like thousands of them takes minutes
-
-
-def read_record(cls: type[Record], table: Any, problem: Problem, path: str = "") -> Any:
-    """The record that a table describes; each key that is unknown, missing or wrong is a problem of its own."""
-    if not isinstance(table, Mapping):
-        problem(path, f"must be a table of settings, found {type(table).__name__} {table!r:.60}")
-        return None
-    fields = cls.fields()
-    unknown = [key for key in table if key not in fields]
-    wrong = len(unknown)
-    for key in unknown[:MAX_UNKNOWN]:
-        hint = did_you_mean(str(key), fields) or f"Known are: {', '.join(fields)}."
-        problem(_join(path, key), f"unknown key. {hint}")
-    if wrong > MAX_UNKNOWN:
-        problem(path, f"{wrong:,} keys are unknown: these are the first {MAX_UNKNOWN}")
-    for name, each in fields.items():
-        if name not in table and each.default is REQUIRED:
-            problem(_join(path, name), "is missing")
-            wrong += 1
-        elif name in table:
-            try:
-                each.convert(table[name], cls.__name__)
-            except (TypeError, ValueError, LookupError) as error:
-                problem(_join(path, name), str(error).removeprefix(f"{cls.__name__}: attribute '{name}' "))
-                wrong += 1
-    if wrong:
-        return None
-    try:
-        return cls.make(dict(table))
-    except (TypeError, ValueError, LookupError) as error:
-        problem(path, str(error))
-        return None
-
-
-def _join(path: str, key: object) -> str:
-    return f"{path}.{key}" if path else str(key)
+from ourdl_core import Graph, Node, Range, Record, Spec, Variable
+from ourdl_core.errors import Problems
+from ourdl_core.node import order_of
+from ourdl_core.rows import read_record
+from ourdl_train.optimizers import OptimizerName
 
 
 class TrainSettings(Record):
     """The section ``[train]``: what is minimised, by which optimizer, for how long."""
 
     loss: str
-    optimizer: Annotated[Any, Named(optimizer, "optimizer")]
+    optimizer: OptimizerName
     epochs: Annotated[int, Range(low=1)]
     batch: Annotated[int, Range(low=1)] = 32
     seed: Annotated[int, Range(low=0)] = 0
     shuffle: bool = True
 
     @classmethod
-    def read(cls, table: Any, problem: Problem) -> Any:
-        return read_record(cls, table, problem)
+    def read(cls, table: Any, problems: Problems) -> Any:
+        return read_record(cls, table, problems, owner="[train]")[0]
 
-    def compare(self, graph: Any, problem: Problem) -> None:
-        """The loss must be a node of the graph."""
-        if self.loss not in graph:
-            known = [str(node) for node in graph.nodes]
-            hint = did_you_mean(self.loss, known) or f"Nodes are: {', '.join(known[:12])}."
-            problem("loss", f"no node named '{self.loss}'. {hint}")
+    @classmethod
+    def compare(cls, table: Any, graph: Graph, problems: Problems, unbuilt: Collection[str]) -> None:
+        """The loss must be a node of the graph, one floating number, and depend on something that is trained."""
+        name = table.get("loss") if isinstance(table, Mapping) else None
+        if not isinstance(name, str):
+            return
+        if name in graph:
+            _check_loss(graph[name], problems)
+        elif name.partition("[")[0] not in unbuilt:
+            known = [*map(str, graph.nodes), *unbuilt]
+            problems.unknown(("loss",), f"no node named {name[:100]!r}", name, known, "undefined-name")
+
+
+def _check_loss(loss: Node, problems: Problems) -> None:
+    if not any(isinstance(each, Variable) and each.trained for each in order_of([loss])):
+        problems(("loss",), f"nothing that is trained leads to '{loss}': no op above it has parameters", "nothing-trained")
+    try:
+        spec: Any = loss.spec
+    except (TypeError, ValueError, LookupError):  # not declared, or wrong, which is told at its node
+        return
+    if not isinstance(spec, Spec):
+        problems(("loss",), f"'{loss}' has several outputs: choose one, as \"{loss}[0]\"", "several-outputs")
+    elif spec.shape:
+        mean = f'mean = {{ op = "Mean", in = "{loss}" }}'
+        problems(("loss",), f"a loss is one number, '{loss}' is {spec}: take its mean, {mean}", "loss-not-scalar")
+    elif spec.dtype.kind != "f":
+        problems(("loss",), f"a loss is a floating number, '{loss}' is {spec}: nothing is trained by it", "loss-not-float")
 
 
 class Split(Record):
@@ -106,30 +89,32 @@ class DataSettings:
     split: Split = field(default_factory=Split)
 
     @classmethod
-    def read(cls, table: Any, problem: Problem) -> Self | None:
+    def read(cls, table: Any, problems: Problems) -> Self | None:
         """The settings in a table, in which every key but ``file`` and ``split`` is an input."""
         if not isinstance(table, Mapping):
-            problem("", f"must be a table, found {type(table).__name__} {table!r:.60}")
+            problems((), f"must be a table, found {type(table).__name__} {table!r:.60}", "wrong-type")
             return None
+        before = len(problems)
         file = table.get("file")
-        if not isinstance(file, str) or not file:
-            problem("file", "is missing" if file is None else f"must be the name of a file, found {file!r:.60}")
-        split = read_record(Split, table.get("split", {}), problem, "split")
-        inputs = {name: each for name, each in table.items() if name not in ("file", "split")}
-        columns = {name: read_record(Columns, each, problem, name) for name, each in inputs.items()}
-        if not isinstance(file, str) or split is None or None in columns.values():
-            return None
-        return cls(file, columns, split)
+        if "file" not in table:
+            problems((), "'file' is missing: the name of a CSV or NPZ file", "missing-key")
+        elif not isinstance(file, str) or not file:
+            problems(("file",), f"must be the name of a file, found {file!r:.60}", "wrong-value")
+        split, _ = read_record(Split, table.get("split", {}), problems.within("split"), owner="split")
+        inputs = {str(name): each for name, each in table.items() if name not in ("file", "split")}
+        columns = {n: read_record(Columns, each, problems.within(n), owner=n)[0] for n, each in inputs.items()}
+        return cls(str(file), columns, split) if len(problems) == before else None
 
-    def compare(self, graph: Any, problem: Problem) -> None:
+    @classmethod
+    def compare(cls, table: Any, graph: Graph, problems: Problems, unbuilt: Collection[str]) -> None:
         """Every input of the graph must have columns, and every entry be an input."""
-        unknown = [name for name in self.columns if name not in graph.inputs]
-        for name in unknown[:MAX_UNKNOWN]:
-            known = ["file", "split", *graph.inputs]
-            hint = did_you_mean(name, known) or f"Inputs are: {', '.join(graph.inputs) or 'none'}."
-            problem(name, f"no input named '{name}'. {hint}")
-        if len(unknown) > MAX_UNKNOWN:
-            problem("", f"{len(unknown):,} names are no inputs: these are the first {MAX_UNKNOWN}")
+        names = [str(name) for name in table if name not in ("file", "split")] if isinstance(table, Mapping) else []
+        meant: set[str] = set()
+        for name in names:
+            if name not in graph.inputs and name not in unbuilt:
+                known = ["file", "split", *graph.inputs]
+                what = f"no input named {name[:100]!r}"
+                meant.update(problems.unknown((name,), what, name, known, "undefined-name", at_key=True))
         for name in graph.inputs:
-            if name not in self.columns:
-                problem(name, f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}")
+            if name not in names and name not in meant:
+                problems((), f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}", "missing-data")

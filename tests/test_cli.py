@@ -76,7 +76,7 @@ WINE = EXAMPLES / "wine.toml"
     ("arguments", "message"),
     [
         (["trian"], "ourdl: unknown command 'trian'. Did you mean train?"),
-        (["xyzzy"], "ourdl: unknown command 'xyzzy'. Commands are: train, predict, ops, show, why, doctor"),
+        (["xyzzy"], "ourdl: unknown command 'xyzzy'. Commands are: train, predict, check, "),
         (["train"], "ourdl: the following arguments are required: MODEL"),
         (["train", WINE, "--sede", "3"], "ourdl: unknown option '--sede'. Did you mean --seed"),
         (["train", WINE, WINE], "ourdl: one argument too many"),
@@ -102,13 +102,41 @@ def test_every_mistake_of_a_model_file_is_told(capsys, tmp_path):
     (tmp_path / "m.toml").write_text(text)
     status, out, err = run(capsys, "train", tmp_path / "m.toml")
     assert (status, out) == (2, "")
-    first, second, *rest = err.splitlines()
-    assert first == f"ourdl: {tmp_path / 'm.toml'}: 3 mistakes"
-    assert second.startswith("  nodes.a.op: no op named 'Rellu'. Did you mean Relu")
-    assert rest == [
-        "  train.epoch: unknown key. Did you mean epochs?",
-        "  train.epochs: is missing",
-    ]
+    *_, last = err.splitlines()
+    assert last == f"2 mistakes in {tmp_path / 'm.toml'}"
+    assert f"{tmp_path / 'm.toml'}:11:18: no op named 'Rellu'. Did you mean Relu?" in err
+    assert f"{tmp_path / 'm.toml'}:21:1: [train] has no setting 'epoch'. Did you mean epochs?" in err
+
+
+def test_check_tells_of_every_file(capsys, tmp_path):
+    (tmp_path / "wrong.toml").write_text(WINE.read_text().replace('"Relu"', '"Rellu"'))
+    status, out, err = run(capsys, "check", WINE, tmp_path / "wrong.toml", tmp_path / "gone.toml")
+    assert (status, err) == (1, "")
+    first, *rest = out.splitlines()
+    assert first == f"{WINE}: 4 nodes, no mistakes"
+    assert rest[0].startswith(f"{tmp_path / 'wrong.toml'}:11:18: no op named 'Rellu'.")
+    assert rest[-1] == f"{tmp_path / 'gone.toml'}: no such file."
+
+
+def test_check_writes_json_for_tools(capsys, tmp_path):
+    (tmp_path / "wrong.toml").write_text(WINE.read_text().replace('"Relu"', '"Rellu"'))
+    status, out, _ = run(capsys, "check", "--format", "json", WINE, tmp_path / "wrong.toml")
+    (record,) = json.loads(out)
+    assert status == 1
+    assert record == {
+        "file": str(tmp_path / "wrong.toml"),
+        "line": 11,
+        "column": 18,
+        "end_line": 11,
+        "end_column": 25,
+        "path": "nodes.a.op",
+        "code": "unknown-name",
+        "message": "no op named 'Rellu'. Did you mean Relu?",
+        "suggestions": ["Relu"],
+        "provider": None,
+        "related": [],
+    }
+    assert run(capsys, "check", "--format", "json", WINE)[:2] == (0, "[]\n")
 
 
 def test_debug_shows_the_traceback(capsys):

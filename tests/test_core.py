@@ -27,6 +27,7 @@ from ourdl_core import (
     ops,
     registry,
 )
+from ourdl_core.errors import path_text
 
 
 def vector(size=2, name=None):
@@ -551,9 +552,9 @@ def test_all_mistakes_of_a_tree_are_told_at_once():
     }
     with pytest.raises(GraphError) as found:
         Graph.from_dict(tree)
-    told = dict(found.value.problems)
-    assert told["inputs.x.dtyp"] == "unknown key. Did you mean dtype?"
-    assert told["nodes.h"] == "Dense has no attribute 'unit'. Did you mean units?"
+    told = {path_text(problem.path): problem.message for problem in found.value.problems}
+    assert told["inputs.x.dtyp"] == "unknown key 'dtyp'. Did you mean dtype?"
+    assert told["nodes.h.unit"] == "Dense has no attribute or input 'unit'. Did you mean units?"
     assert "no input, parameter or node named 'q'" in told["outputs.y"]
 
 
@@ -564,7 +565,7 @@ def test_all_mistakes_of_a_tree_are_told_at_once():
         ({"a": {"op": "os.system", "in": "x"}}, "Import paths are not accepted"),
         ({"a": {"op": "Add", "in": ["b"]}, "b": {"op": "Neg", "in": "a"}}, "is computed from itself"),
         ({"a": "Relu"}, "a node is a table with an op"),
-        ({"a": {"op": "Split", "in": "x", "parts": 2}, "b": {"op": "Neg", "in": "a[2]"}}, r"named 'a\[2\]'"),
+        ({"a": {"op": "Split", "in": "x", "parts": 2}, "b": {"op": "Neg", "in": "a[2]"}}, r"its last is a\[1\]"),
         ({"a": {"op": "Neg", "in": [["x"]]}}, "a parent is the name of a node or a number, found list"),
     ],
 )
@@ -833,7 +834,7 @@ def test_an_op_by_name_is_itself():
 
 def test_not_more_than_a_hundred_mistakes_are_told():
     nodes = {f"n{i}": {"op": f"Relu{i}"} for i in range(30_000)}
-    with pytest.raises(GraphError, match=r"\.\.\.: more than 100 mistakes") as found:
+    with pytest.raises(GraphError, match=r"more than 100 mistakes") as found:
         Graph.from_dict({"ourdl": 1, "nodes": nodes, "outputs": {"y": "n1"}})
     assert len(found.value.problems) == 101
 

@@ -8,10 +8,12 @@ import sys
 import time
 import tomllib
 import types
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from ourdl_core.errors import path_text
 from ourdl_files import ModelFileError, load
 from ourdl_train import SGD, Adam, Columns
 
@@ -36,7 +38,7 @@ def changed(**sections):
 def problems(tree):
     with pytest.raises(ModelFileError) as error:
         load(tree)
-    return dict(error.value.problems)
+    return {path_text(problem.path): problem.message for problem in error.value.problems}
 
 
 @pytest.mark.parametrize("name", ["digits", "adaline", "wine"])
@@ -85,28 +87,28 @@ def test_every_mistake_is_told_at_once_with_its_path():
     )
     found = problems(tree)
     assert set(found) == {
-        "nodes.h.op", "nodes.a.op", "train.epochs", "train.bacth", "train.optimizer", "data.file", "data.split.tset",
+        "nodes.h.op", "nodes.a.op", "train.epochs", "train.bacth", "train.optimizer.name", "data", "data.split.tset",
         "data.x.columns", "trian",
     }  # fmt: skip
     assert found["nodes.h.op"] == "no op named 'Dnse'. Did you mean Dense?"
-    assert found["train.epochs"] == "must be int at least 1, found str 'ten'"
-    assert found["train.bacth"] == "unknown key. Did you mean batch?"
-    assert found["train.optimizer"] == "no optimizer named 'Adm'. Did you mean Adam?"
-    assert found["data.file"] == "is missing"
-    assert found["trian"] == "unknown section. Did you mean train?"
+    assert found["train.epochs"] == "[train]: attribute 'epochs' must be int at least 1, found str 'ten'"
+    assert found["train.bacth"] == "[train] has no setting 'bacth'. Did you mean batch?"
+    assert found["train.optimizer.name"] == "no optimizer named 'Adm'. Did you mean Adam?"
+    assert found["data"] == "'file' is missing: the name of a CSV or NPZ file"
+    assert found["trian"] == "unknown section 'trian'. Did you mean train?"
 
 
 @pytest.mark.parametrize(
     ("sections", "path", "message"),
     [
         ({"train": {"loss": "los"}}, "train.loss", "no node named 'los'. Did you mean loss"),
-        ({"train": {"loss": None}}, "train.loss", "is missing"),
+        ({"train": {"loss": None}}, "train", "'loss' is missing (str)"),
         ({"train": {"batch": 0}}, "train.batch", "must be at least 1, found 0"),
-        ({"train": {"optimizer": {"name": "Adam", "lrr": 1}}}, "train.optimizer", "Did you mean lr?"),
+        ({"train": {"optimizer": {"name": "Adam", "lrr": 1}}}, "train.optimizer.lrr", "Did you mean lr?"),
         ({"train": {"optimizer": {"name": "SGD", "lr": {"w": "x"}}}}, "train.optimizer", "a table of such numbers"),
         ({"train": {"optimizer": "os.system"}}, "train.optimizer", "Import paths are not accepted."),
         ({"train": 3}, "train", "must be a table"),
-        ({"data": {"y": None}}, "data.y", "the input 'y' has no data"),
+        ({"data": {"y": None}}, "data", "the input 'y' has no data"),
         ({"data": {"z": {"columns": "a"}}}, "data.z", "no input named 'z'"),
         ({"data": {"y": "label"}}, "data.y", "must be a table of settings, found str 'label'"),
         ({"data": {"split": {"test": 0.7, "validation": 0.3}}}, "data.split", "leave nothing to train on"),
@@ -119,12 +121,25 @@ def test_a_mistake_is_told_where_it_is(sections, path, message):
     assert message in found[path]
 
 
-def test_the_message_of_one_mistake_is_one_line_and_of_several_a_list(tmp_path):
-    file = _written(tmp_path / "m.toml", "ourdl = 1\n[nodes]\nh = 3\n[outputs]\nh = 'h'\n[train]\n")
+def test_each_mistake_is_shown_with_its_place_and_several_are_counted(tmp_path):
+    text = """ourdl = 1
+inputs.x = { shape = ["batch", 4] }
+nodes.h = { op = "Dense", in = "x", unit = 3 }
+outputs.h = "hh"
+"""
+    file = _written(tmp_path / "m.toml", text)
     with pytest.raises(ModelFileError) as error:
         load(file)
-    first, *rest = str(error.value).splitlines()
-    assert first == f"{file}: {len(rest)} mistakes"
+    assert str(error.value).replace(str(tmp_path), "").splitlines() == [
+        "/m.toml:3:37: Dense has no attribute or input 'unit'. Did you mean units?",
+        '  3 | nodes.h = { op = "Dense", in = "x", unit = 3 }',
+        "    |                                     ^^^^",
+        f"    | from ourdl::Dense-v1 (ourdl {version('ourdl')})",
+        "/m.toml:4:13: no input, parameter or node named 'hh'. Did you mean h?",
+        '  4 | outputs.h = "hh"',
+        "    |             ^^^^",
+        "2 mistakes in /m.toml",
+    ]
     with pytest.raises(ModelFileError) as error:
         load(changed(ourdl=2))
     assert "\n" not in str(error.value)
@@ -135,12 +150,12 @@ def test_the_message_of_one_mistake_is_one_line_and_of_several_a_list(tmp_path):
     [
         ("m.toml", b"", "m.toml: the file is empty"),
         ("m.toml", b"  \n\n", "the file is empty"),
-        ("m.toml", b"ourdl = 1\n# \xff\n", r"is not UTF-8 text \(line 2\)"),
-        ("m.toml", b"ourdl = \n", r"Invalid value \(at line 1, column 9\)"),
-        ("m.toml", b"ourdl = 1\nourdl = 1\n", r"Cannot overwrite a value \(at line 2"),
+        ("m.toml", b"ourdl = 1\n# \xff\n", r"m.toml:2:3: is not UTF-8 text: byte 0xff here"),
+        ("m.toml", b"ourdl = \n", r"m.toml:1:9: "),
+        ("m.toml", b"ourdl = 1\nourdl = 1\n", r"m.toml:2:1: the key 'ourdl' is given twice"),
         ("m.toml", b"a = " + b"[" * 5000 + b"]" * 5000, "nested more than 64 deep"),
         ("m.toml", b"a = [" + b"1," * 300_000 + b"]", "more than 200,000 values"),
-        ("m.json", b"{'a': 1}", r"Expecting property name .* \(at line 1, column 2\)"),
+        ("m.json", b"{'a': 1}", r"m.json:1:2: "),
         ("m.json", b'{"a": 1, "a": 2}', "the key 'a' is given twice"),
         ("m.json", b"[1]", "a table of sections, found list"),
         ("m.ini", b"a", r"a model file is called \*.toml, \*.json, \*.yaml, \*.yml"),
@@ -174,14 +189,14 @@ def test_hostile_toml_is_refused_within_a_second(tmp_path, content):
 
 
 @pytest.mark.parametrize("section", ["", "[train]\n", "[data]\n"])
-def test_thousands_of_unknown_names_are_told_by_their_number(tmp_path, section):
+def test_not_all_of_thousands_of_unknown_names_are_told(tmp_path, section):
     text = section + "".join(f"k{i} = {{columns = 'a'}}\n" for i in range(20_000))
     began = time.process_time()
     with pytest.raises(ModelFileError) as error:
         load(_written(tmp_path / "m.toml", text))
     assert time.process_time() - began < 3
-    assert section == "[data]\n" or any("20,000" in message for _, message in error.value.problems)
-    assert len(error.value.problems) < 50
+    assert len(error.value.problems) <= 101
+    assert "more than 100 mistakes" in str(error.value)
 
 
 def test_dots_of_numbers_strings_and_comments_are_no_parts_of_keys(tmp_path):
@@ -222,15 +237,15 @@ LAUGHS = "a: &a [1, 1, 1]\n" + "".join(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("train: {lr: 1e-3}", r"'1e-3' is text in YAML, not a number: write 0.001 \(at line 1, column 13\)"),
+        ("train: {lr: 1e-3}", r"'1e-3' is text in YAML, not a number: write 0.001"),
         ("train: {lr: 1e-7}", r"write 1.0e-07"),
-        ("train: {shuffle: no}", "'no' means a truth value in YAML: write true or false"),
-        ("train: {}\ntrain: {}", r"the key 'train' is given twice \(at line 2, column 1\)"),
+        ("train: {shuffle: no}", "'no' means false in YAML: write true or false"),
+        ("train: {}\ntrain: {}", r"m.yaml:2:1: the key 'train' is given twice"),
         (LAUGHS, "more than 200,000 values"),
         ("[" * 1_000_000, "nested more than 64 deep"),
         ("- " * 100_000, "nested more than 64 deep"),
         ("? [a]\n: 1", "a key must be text"),
-        ("!!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("!!python/object/apply:os.system [ls]", "the tag !!python/object/apply:os.system is not plain data"),
         ("a: [", r"did not find expected node content|expected the node content"),
     ],
 )  # fmt: skip
@@ -246,16 +261,21 @@ def test_long_yaml_needs_the_parser_in_c(tmp_path, monkeypatch):
         load(_written(tmp_path / "m.yaml", "a: [" + "1, " * 100_000 + "]"))
 
 
-def test_nothing_is_imported_for_a_file_that_is_wrong():
+@pytest.mark.parametrize(
+    ("op", "packages"),
+    [("Nope", "[]"), ("Tanh", "['ourdl_ops_basic']"), ("Relu", "['ourdl_activations']")],
+)
+def test_only_the_ops_that_a_file_names_are_imported(op, packages):
     import subprocess
 
     code = (
         "import sys; from ourdl_files import load, ModelFileError\n"
         "try: load({'ourdl': 1, 'inputs': {'x': {'shape': [3]}}, 'outputs': {'h': 'h'},"
-        " 'nodes': {'h': {'op': 'Dense', 'in': 'x', 'units': 3}, 'a': {'op': 'Nope', 'in': 'h'}}})\n"
+        f" 'nodes': {{'h': {{'op': {op!r}, 'in': 'x'}}, 'a': {{'op': 'Nope', 'in': 'h'}}}}}})\n"
         "except ModelFileError as error: print(error)\n"
-        "print([name for name in sys.modules if name.startswith(('ourdl_nn', 'ourdl_ops'))])"
+        "kinds = ('ourdl_nn', 'ourdl_ops_basic', 'ourdl_activations', 'ourdl_losses')\n"
+        "print(sorted(name for name in sys.modules if name in kinds))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[0].startswith("the model: nodes.a.op: no op named 'Nope'.")
-    assert done.stdout.splitlines()[1] == "[]"
+    assert "the model: nodes.a.op: no op named 'Nope'." in done.stdout
+    assert done.stdout.splitlines()[-1] == packages

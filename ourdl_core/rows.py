@@ -1,0 +1,193 @@
+"""One row of a tree, checked by itself: a constant, a Variable, the keys, inputs and attributes of a node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+
+from ourdl_core.attributes import REQUIRED, DType, Field, Named, Range, describe
+from ourdl_core.errors import OpError, Problems
+from ourdl_core.initializers import InitializerName
+from ourdl_core.node import Constant, Variable
+from ourdl_core.op import Op, usage
+from ourdl_core.record import Record
+from ourdl_core.slots import Key, State
+
+_KINDS = ("parameter", "state", "key")
+
+
+def read_constant(row: Any, problems: Problems) -> Constant | None:
+    """The Constant of ``{value, dtype, shape}``."""
+    if not isinstance(row, Mapping) or "value" not in row:
+        problems((), f'a constant is a table, as {{ value = [1, 2], dtype = "float32" }}; found {row!r:.60}', "wrong-type")
+        return None
+    _unknown_keys(row, ("value", "dtype", "shape"), problems)
+    before = len(problems)
+    dtype = _read(row, "dtype", DType, problems)
+    shape = _read(row, "shape", tuple[Annotated[int, Range(low=0)], ...], problems)
+    if len(problems) > before:
+        return None
+    try:
+        value = np.array(row["value"], dtype=dtype)
+    except (TypeError, ValueError, OverflowError):
+        value = np.array(None)
+    if value.dtype.kind not in "biufc":
+        what = "" if dtype is None else f" that fit {dtype}"
+        message = f"'value' must be numbers, or lists of one length, of numbers{what}; found {row['value']!r:.60}"
+        problems(("value",), message, "wrong-value")
+        return None
+    if shape is not None and math.prod(shape) != value.size:
+        problems(("shape",), f"shape {list(shape)} does not hold {value.size} values", "wrong-value")
+        return None
+    return Constant(value if shape is None else value.reshape(shape))
+
+
+def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -> Variable | None:
+    """The Variable of ``{shape, dtype}``; of a parameter (``given``) also ``init``, ``value`` and ``kind``."""
+    if not isinstance(row, Mapping):
+        problems((), f'must be a table, as {{ shape = ["batch", 4], dtype = "float32" }}; found {row!r:.60}', "wrong-type")
+        return None
+    before = len(problems)
+    _unknown_keys(row, ("shape", "dtype", "init", "value", "kind") if given else ("shape", "dtype"), problems)
+    shape = _shape(row, problems)
+    dtype = _read(row, "dtype", DType, problems)
+    init = _read(row, "init", InitializerName, problems)
+    kind = row.get("kind", "parameter")
+    if kind not in _KINDS:
+        problems(("kind",), f"must be one of {', '.join(map(repr, _KINDS))}, found {kind!r:.60}", "wrong-value")
+    if len(problems) > before:
+        return None
+    sizes: Any = () if shape is None else tuple(shape)
+    made = {"state": State(sizes, init, dtype), "key": Key()}.get(kind)
+    own = init if made is None else None
+    try:
+        variable = Variable(shape=shape, dtype=dtype, init=own, trainable=given and made is None, name=name, made=made)
+    except (TypeError, ValueError) as error:  # the name
+        problems((), str(error), "wrong-value", at_key=True)
+        return None
+    variable._where = None  # its name says where it is
+    try:
+        if row.get("value") is not None:
+            variable.set_value(row["value"])
+    except (TypeError, ValueError, OverflowError) as error:
+        problems(("value",), str(error), "wrong-value")
+        return None
+    return variable
+
+
+def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | None] | None:
+    """The shape as a Variable takes it: a word is the name of a size that varies."""
+    if "shape" not in row:
+        return [] if "dtype" in row or "init" in row else None
+    shape = row["shape"]
+    if not isinstance(shape, (list, tuple)):
+        problems(("shape",), f'a shape is a list of sizes, as ["batch", 4]; found {shape!r:.60}', "wrong-type")
+        return None
+    for place, size in enumerate(shape):
+        if not isinstance(size, str) and (type(size) is not int or size < 0):
+            message = f'a size is a whole number, or a word such as "batch" where it varies; found {size!r:.60}'
+            problems(("shape", place), message, "wrong-value")
+    return [None if isinstance(size, str) else size for size in shape]
+
+
+def _read(row: Mapping[str, Any], key: str, annotation: Any, problems: Problems) -> Any:
+    """The entry ``key`` of a row as an attribute of that annotation; None without it."""
+    field, owner = Field(key, annotation, None), str(problems.path[-1])
+    return _converted(field, row[key], problems.within(key), owner, {}) if key in row else None
+
+
+def _unknown_keys(row: Mapping[str, Any], known: tuple[str, ...], problems: Problems) -> None:
+    for key in row:
+        if key not in known:
+            problems.unknown((str(key),), f"unknown key {key!r:.60}", key, known, "unknown-key", at_key=True)
+
+
+# ---- records --------------------------------------------------------------------------------------------------------
+
+
+def read_record(
+    cls: type[Record], table: Any, problems: Problems, *, inputs: Collection[str] = (), owner: str = "", **details: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The record that a table of attributes describes, and its entries of ``inputs``; None where something is wrong.
+
+    Each key that is unknown, missing or wrong is a mistake of its own. ``owner`` is what messages call the table (the name
+    of the class), ``details`` are those of every mistake.
+    """
+    owner = owner or cls.__name__
+    if not isinstance(table, Mapping):
+        problems((), f"must be a table of settings, found {type(table).__name__} {table!r:.60}", "wrong-type", **details)
+        return None, {}
+    fields = cls.fields()
+    before = len(problems)
+    meant: set[str] = set()  # for these a misspelt key stands
+    for key in table:
+        if key not in fields and key not in inputs:
+            noun = "attribute or input" if inputs or issubclass(cls, Op) else "setting"
+            what = f"{owner} has no {noun} {key!r:.60}"
+            known = [*fields, *inputs]
+            meant.update(problems.unknown((str(key),), what, key, known, "unknown-attribute", at_key=True, **details))
+    given = {}
+    for name, field in fields.items():
+        if name in table:
+            given[name] = _converted(field, table[name], problems.within(name), owner, details)
+        elif field.default is REQUIRED and name not in meant:
+            message = f"{owner}: '{name}' is missing ({describe(field.annotation)})"
+            problems((), message, "missing-attribute", **details)
+    named = {key: table[key] for key in table if key in inputs}
+    if len(problems) > before or meant:
+        return None, named
+    try:
+        return cls.make(given), named
+    except (TypeError, ValueError, LookupError) as error:
+        problems((), str(error), "wrong-attributes", **details)
+        return None, named
+
+
+def _converted(field: Field, value: Any, problems: Problems, owner: str, details: dict[str, Any]) -> Any:
+    """``value`` as the attribute wants it; each mistake in it is told."""
+    named = field.named
+    if named is not None and isinstance(value, Mapping) and "name" in value:
+        return _read_named(named, value, problems)
+    try:
+        return field.convert(value, owner)
+    except OpError as error:
+        problems.named((), error)
+    except (TypeError, ValueError, LookupError) as error:
+        problems((), str(error), "wrong-attribute", **details)
+    return None
+
+
+def _read_named(named: Named, table: Mapping[str, Any], problems: Problems) -> Any:
+    """The record of a plugin that is given as ``{name = ..., attribute = ...}``."""
+    try:
+        entry = named.registry.resolve(table["name"])
+        cls = named.registry.load(entry)
+    except OpError as error:
+        problems.named(("name",), error)
+        return None
+    rest = {key: value for key, value in table.items() if key != "name"}
+    return read_record(cls, rest, problems, provider=f"{entry.id} ({entry.provider})")[0]
+
+
+def check_inputs(
+    op_class: Any, listed: list[Any], named: Mapping[str, Any], given: bool, problems: Problems, provider: str
+) -> None:
+    """Tell of inputs that are missing, too many or given twice."""
+    slots = op_class.slots()
+    variadic = any(slot.kind == "variadic" for slot in slots)
+    where = ("in",) if given else ()
+    if len(listed) > len(slots) and not variadic:
+        count = f"{len(slots)} input" if len(slots) == 1 else f"{len(slots)} inputs"
+        message = f"{op_class.__name__} takes {count}, found {len(listed)}. {usage(op_class)}"
+        problems(where, message, "too-many-inputs", provider=provider)
+        return
+    for place, slot in enumerate(slots):
+        if slot.kind == "required" and place >= len(listed) and slot.name not in named:
+            message = f"{op_class.__name__}: input '{slot.name}' is missing. {usage(op_class)}"
+            problems(where, message, "missing-input", provider=provider)
+        elif slot.name in named and place < len(listed):
+            message = f"{op_class.__name__}: input '{slot.name}' is given twice: in 'in' and here"
+            problems((slot.name,), message, "input-twice", provider=provider, at_key=True)

@@ -1,0 +1,26 @@
+"""Ops of a made-up package."""
+
+from ourdl_core import Elementwise
+
+
+class Snake(Elementwise):
+    """x + 1."""
+
+    def compute(self, x):
+        return x + 1
+
+    def vjp(self, g, y, x):
+        return g
+
+
+class SnakeV2(Elementwise):
+    """x + 1."""
+    version = 2
+
+    def compute(self, x):
+        return x + 1
+
+    def vjp(self, g, y, x):
+        return g
+
+
