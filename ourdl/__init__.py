@@ -35,6 +35,7 @@ _LATER = {
     "fit": "ourdl_train",
     "load": "ourdl_files",
     "load_weights": "ourdl_train",
+    "save": "ourdl_files",
     "save_weights": "ourdl_train",
 }
 
@@ -75,5 +76,6 @@ __all__ = [
     "namespace",
     "ops",
     "registry",
+    "save",
     "save_weights",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from ourdl_cli.layout import say, visible
 from ourdl_cli.progress import Progress
 from ourdl_core import Program
-from ourdl_core.errors import Problem
+from ourdl_core.problems import Problem
 from ourdl_files import ModelFileError, load
 from ourdl_train import (
     Fit,

@@ -3,7 +3,7 @@
 from ourdl_core.arrays import Spec, dtype_in, namespace, spec_of
 from ourdl_core.attributes import DType, Named, Range
 from ourdl_core.contract import Contract, Error, Sample
-from ourdl_core.errors import GraphError, OpError, did_you_mean
+from ourdl_core.errors import OpError, did_you_mean
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
@@ -13,6 +13,7 @@ from ourdl_core.initializers import Initializer, InitializerName
 from ourdl_core.node import Node, Variable
 from ourdl_core.op import Composite, Elementwise, Op
 from ourdl_core.ops import ops, registry
+from ourdl_core.problems import GraphError, Problem, Problems
 from ourdl_core.program import Program
 from ourdl_core.protocol import NodeProtocol
 from ourdl_core.record import Record
@@ -36,6 +37,8 @@ __all__ = [
     "Op",
     "OpError",
     "Parameter",
+    "Problem",
+    "Problems",
     "Program",
     "Range",
     "Record",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 
 class OpError(LookupError):
@@ -59,112 +57,6 @@ class BadSettingError(OpError):
 
 class OpWarning(UserWarning):
     """Something in a package's metadata or in an ``OURDL_*`` variable was ignored."""
-
-
-#: A place in a tree: keys of tables, numbers of list items, from the outside in: ``("nodes", "h", "in", 1)``.
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in a tree.
-
-    ``message`` says what was found, what was expected and what to do, suggestions included. ``code`` is one word for tools
-    (``unknown-name``). ``at_key``: the key that ends the path is wrong, not its value. ``provider`` is the package of the op
-    that is spoken of, as ``ourdl::Dense-v1 (ourdl 0.1)``. ``related`` are other places that one should look at, each with
-    what there is to see.
-    """
-
-    path: Path
-    message: str
-    code: str = "invalid"
-    at_key: bool = False
-    suggestions: tuple[str, ...] = ()
-    provider: str | None = None
-    related: tuple[tuple[Path, str], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{path_text(self.path)}: {self.message}" if self.path else self.message
-
-
-class GraphError(ValueError):
-    """A tree does not describe a graph. ``problems`` holds every mistake (``Problem``)."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(map(str, self.problems)))
-
-
-class Problems:
-    """Collects the mistakes of a tree: ``problems(path, message)``. ``within(...)`` collects those of a part of it."""
-
-    MOST = 100
-
-    def __init__(self, found: list[Problem] | None = None, path: Path = ()) -> None:
-        self.found: list[Problem] = [] if found is None else found
-        self.path = path
-
-    def __call__(self, path: Path, message: str, code: str = "invalid", **details: Any) -> None:
-        """Note a mistake at ``path`` (inside this part); ``details`` are further fields of ``Problem``."""
-        if len(self.found) < self.MOST:
-            self.found.append(Problem((*self.path, *path), message, code, **details))
-        elif len(self.found) == self.MOST:  # each costs a search for what was meant
-            message = f"more than {self.MOST} mistakes: the others are told when these are mended"
-            self.found.append(Problem((), message, "too-many"))
-
-    def unknown(
-        self, path: Path, what: str, word: object, known: Iterable[str], code: str, **details: Any
-    ) -> tuple[str, ...]:
-        """Note that ``word`` is none of ``known``: with what may have been meant (returned), else with what there is."""
-        if self.full:
-            self(path, what)
-            return ()
-        names = list(known)
-        close = suggest(str(word), names)
-        advice = f"Did you mean {either(close)}?" if close else _listing(names)
-        self(path, f"{what}. {advice}".rstrip(), code, suggestions=tuple(close), **details)
-        return tuple(close)
-
-    def named(self, path: Path, error: OpError, **details: Any) -> None:
-        """Note what the registry says of a name."""
-        self(path, str(error), error.code, suggestions=error.suggestions, **details)
-
-    def within(self, *path: str | int) -> Problems:
-        """The same collection, for what is inside ``path``."""
-        return Problems(self.found, (*self.path, *path))
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    @property
-    def full(self) -> bool:
-        """Whether no more mistakes are told."""
-        return len(self.found) >= self.MOST
-
-
-def _listing(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"Known are: {shown}." if names else ""
-
-
-def path_text(path: Path) -> str:
-    """A place in a tree as TOML would write its key, items of lists by number: ``nodes.h.in[1]``."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            bare = part.replace("_", "").replace("-", "")
-            word = part if bare.isascii() and bare.isalnum() else json_quoted(part)
-            text += f".{word}" if text else word
-    return text
-
-
-def json_quoted(text: str) -> str:
-    """Text in double quotes, with escapes where needed, as TOML and JSON both read it."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def suggest(word: str, names: Iterable[str]) -> list[str]:

@@ -107,7 +107,8 @@ def _infer_once(op: Op, specs: tuple[Any, ...]) -> Any:
 
 
 def _infer(op: Op, specs: tuple[Any, ...]) -> Any:
-    found = op.infer(*specs)
+    with context.hidden():  # what a rule builds to find out is no part of the graph that a person is building
+        found = op.infer(*specs)
     count = op.num_outputs
     many = found if count is not None and isinstance(found, tuple) else (found,)
     if not all(isinstance(each, Spec) for each in many) or len(many) != (count or 1):

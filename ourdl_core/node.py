@@ -395,18 +395,19 @@ class Constant(Node):
 class Variable(Node):
     """A value from outside: an input, a label or, with ``trainable=True``, a parameter.
 
-    ``shape`` (None for a size that varies) and ``dtype`` declare what it accepts; values are converted to ``dtype``.
+    ``shape`` and ``dtype`` declare what it accepts; values are converted to ``dtype``. A size that varies is None or has a
+    name: ``shape=("batch", 64)``. ``sizes`` is the shape as it was declared, None without one.
     ``init`` (an initializer, by name) makes it a parameter whose first value is drawn from (seed, name).
     ``made`` is set for what an op made for itself: its ``kind`` is then ``parameter``, ``state`` or ``key``.
     """
 
-    __slots__ = ("_result", "_rule", "_set", "_taken", "_version", "made", "trainable")
+    __slots__ = ("_result", "_rule", "_set", "_taken", "_version", "made", "sizes", "trainable")
 
     def __init__(
         self,
         value: Any = None,
         *,
-        shape: Iterable[int | None] | int | None = None,
+        shape: Iterable[int | str | None] | int | str | None = None,
         dtype: Any = None,
         trainable: bool = False,
         train: bool | None = None,
@@ -414,8 +415,10 @@ class Variable(Node):
         init: Any = None,
         made: Made | None = None,
     ) -> None:
+        self.sizes = _sizes(shape)
+        shape = None if self.sizes is None else tuple(None if isinstance(size, str) else size for size in self.sizes)
         if init is not None:
-            made = Parameter(shape=() if shape is None else tuple(shape), init=init, dtype=dtype)  # type: ignore[arg-type]
+            made = Parameter(shape=shape or (), init=init, dtype=dtype)  # type: ignore[arg-type]
         self.trainable = trainable if train is None else train
         self.made = made
         self._version = 0
@@ -531,16 +534,25 @@ def like(value: Any, old: Any, variable: Variable) -> Any:
     return library.astype(library.asarray(value), dtype_in(library, was.dtype))
 
 
-def _declared(shape: Any, dtype: Any) -> Spec | None:
+def _sizes(shape: Any) -> tuple[int | str | None, ...] | None:
+    """A shape as it was declared: numbers, names of sizes that vary, None for those without a name."""
+    if shape is None:
+        return None
+    sizes = (shape,) if isinstance(shape, (int, str, np.integer)) else tuple(shape)
+    for size in sizes:
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 0
+        if not whole and size is not None and not isinstance(size, str):
+            message = "a size is a whole number, or a name such as 'batch' or None where it varies"
+            raise ValueError(f"shape {sizes}: {message}; found {size!r}")
+    return tuple(size if size is None or isinstance(size, str) else int(size) for size in sizes)
+
+
+def _declared(shape: tuple[int | None, ...] | None, dtype: Any) -> Spec | None:
     if shape is None and dtype is None:
         return None
     if shape is None:
         raise ValueError("a dtype alone does not declare a Variable: give shape=() for a scalar, (None, 3) for rows of 3")
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    for size in sizes:
-        if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
-            raise ValueError(f"shape {sizes}: a size is a whole number, or None where it varies; found {size!r}")
-    return Spec(sizes, np.dtype(np.float32 if dtype is None else dtype))
+    return Spec(shape, np.dtype(np.float32 if dtype is None else dtype))
 
 
 def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:

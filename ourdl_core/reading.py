@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ourdl_core.errors import GraphError, OpError, Path, Problems
+from ourdl_core.errors import OpError
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
 from ourdl_core.naming import output_named
 from ourdl_core.node import Constant, Node
 from ourdl_core.ops import registry
+from ourdl_core.problems import GraphError, Path, Problems
 from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
 
 FORMAT = 1

@@ -46,7 +46,7 @@ class Record:
         self = object.__new__(cls)
         self.__dict__.update(values)
         try:
-            key = _exact(tuple(values.values()))
+            key = exact(tuple(values.values()))
             object.__setattr__(self, "_key", key)
             object.__setattr__(self, "_hash", hash((cls, key)))
         except TypeError:
@@ -103,10 +103,10 @@ class Record:
         return f"{type(self).__name__}({shown})"
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
     """A key under which only the same value is found: 1, 1.0 and True differ, and so do 0.0 and -0.0; NaN is itself."""
     if type(value) is tuple:
-        return tuple(_exact(each) for each in value)
+        return tuple(exact(each) for each in value)
     return (float, value.hex()) if type(value) is float else (type(value), value)
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from ourdl_core.attributes import REQUIRED, DType, Field, Named, Range, describe
-from ourdl_core.errors import OpError, Problems
+from ourdl_core.errors import OpError
 from ourdl_core.initializers import InitializerName
 from ourdl_core.node import Constant, Variable
 from ourdl_core.op import Op, usage
+from ourdl_core.problems import Problems
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, State
 
@@ -60,8 +61,8 @@ def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -
         problems(("kind",), f"must be one of {', '.join(map(repr, _KINDS))}, found {kind!r:.60}", "wrong-value")
     if len(problems) > before:
         return None
-    sizes: Any = () if shape is None else tuple(shape)
-    made = {"state": State(sizes, init, dtype), "key": Key()}.get(kind)
+    numbers = tuple(None if isinstance(size, str) else size for size in shape or ())
+    made = {"state": State(numbers, init, dtype), "key": Key()}.get(kind)  # type: ignore[arg-type]
     own = init if made is None else None
     try:
         variable = Variable(shape=shape, dtype=dtype, init=own, trainable=given and made is None, name=name, made=made)
@@ -78,7 +79,7 @@ def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -
     return variable
 
 
-def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | None] | None:
+def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | str] | None:
     """The shape as a Variable takes it: a word is the name of a size that varies."""
     if "shape" not in row:
         return [] if "dtype" in row or "init" in row else None
@@ -90,7 +91,7 @@ def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | None] | Non
         if not isinstance(size, str) and (type(size) is not int or size < 0):
             message = f'a size is a whole number, or a word such as "batch" where it varies; found {size!r:.60}'
             problems(("shape", place), message, "wrong-value")
-    return [None if isinstance(size, str) else size for size in shape]
+    return list(shape)
 
 
 def _read(row: Mapping[str, Any], key: str, annotation: Any, problems: Problems) -> Any:

@@ -4,69 +4,77 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ourdl_core.arrays import Spec, spec_of
-from ourdl_core.attributes import REQUIRED
 from ourdl_core.function import Function, all_made
 from ourdl_core.graph import Graph
-from ourdl_core.initializers import Initializer, initializer
-from ourdl_core.initializers import registry as initializers
 from ourdl_core.naming import free_name
 from ourdl_core.node import Constant, Node, Output, Variable, order_of
 from ourdl_core.op import Op
 from ourdl_core.ops import registry
 from ourdl_core.reading import FORMAT
-from ourdl_core.record import Record
+from ourdl_core.tables import is_changed, plain
+from ourdl_core.values import SizeNames, constant_row, declaration, variable_row
 
 
-def graph_to_dict(graph: Graph) -> dict[str, Any]:
-    """The tree of a graph, with full op ids and only the attributes that differ from their defaults."""
-    writer = _Writer()
+def graph_to_dict(graph: Graph, defaults: bool = False) -> dict[str, Any]:
+    """The tree of a graph, with full op ids; attributes that have their default values only with ``defaults``."""
+    for name, node in graph.outputs.items():
+        if not isinstance(node, Node):
+            raise TypeError(f"the output '{name}' must be a node, found {type(node).__name__}")
     order = order_of([*graph.nodes, *graph.outputs.values()])
     inside = _inside_functions(order)
-    writer.taken = {str(node.name): 1 for node in order if node.name is not None}
-    writer.owned = {made for node in order if node not in inside and node._made for made in all_made(node._made)}
-    for node in sorted(order, key=lambda node: node._serial):
-        if node not in inside:
-            writer.add(node)
+    # With the parents of all that is outside: some are given to Functions, and constants are computed in both.
+    outside = [node for node in order_of(node for node in order if node not in inside) if not isinstance(node, Output)]
+    shared = _Shared(order, defaults)
+    writer = _Writer(shared)
+    writer.owned = {made for node in outside if node._made for made in all_made(node._made)}
+    places = {variable: place for place, variable in enumerate(graph.inputs.values())}
+    for node in sorted(outside, key=lambda node: (places.get(node, len(places)), node._serial)):  # type: ignore[call-overload]
+        writer.add(node)
+    outputs = {name: writer.output(name, node) for name, node in graph.outputs.items()}
     tree: dict[str, Any] = {"ourdl": FORMAT, "inputs": writer.inputs}
-    for section in ("parameters", "constants", "functions"):
-        if getattr(writer, section):
-            tree[section] = getattr(writer, section)
-    tree["nodes"] = writer.nodes
-    tree["outputs"] = {name: str(node) for name, node in graph.outputs.items()}
-    return tree
+    tree.update({"parameters": writer.parameters} if writer.parameters else {})
+    tree.update({"constants": shared.constants} if shared.constants else {})
+    tree.update({"functions": shared.functions} if shared.functions else {})
+    return {**tree, "nodes": writer.nodes, "outputs": outputs}
 
 
 def _inside_functions(order: list[Node]) -> set[Node]:
-    """The nodes that are part of a Function that an op holds, but not the outer nodes which it was given."""
-    inside: set[Node] = set()
-    for node in order:
-        for function in node.op.functions().values() if node.op is not None else ():
-            inside.update({*function.inputs, *function.nodes()}.difference(node.parents))
-    return inside
+    """The nodes that are part of a Function that an op holds, with what it was given from outside."""
+    functions = [function for node in order if node.op is not None for function in node.op.functions().values()]
+    return {node for function in functions for node in (*function.inputs, *function.nodes())}
+
+
+class _Shared:
+    """What the writers of one tree share: names that are taken, the constants and functions so far."""
+
+    def __init__(self, order: list[Node], defaults: bool) -> None:
+        self.defaults = defaults
+        self.taken = {str(node.name): 1 for node in order if node.name is not None}
+        self.sizes = SizeNames(order)
+        self.constants: dict[str, Any] = {}
+        self.names: dict[Node, str] = {}  # of constants
+        self.functions: dict[str, Any] = {}
+        self.named: dict[Any, str] = {}  # functions by their nodes: one that several nodes hold is written once
 
 
 class _Writer:
-    def __init__(self) -> None:
+    """Writes the nodes of a graph, or those of one function of it."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self.shared = shared
         self.inputs: dict[str, Any] = {}
         self.parameters: dict[str, Any] = {}
-        self.constants: dict[str, Any] = {}
-        self.functions: dict[str, Any] = {}
         self.nodes: dict[str, Any] = {}
         self.names: dict[Node, str] = {}
-        self.taken: dict[str, int] = {}  # all names of the tree
         self.owned: set[Node] = set()  # what nodes of the tree make, which is not written
 
     def add(self, node: Node) -> None:
-        if isinstance(node, (Output, Constant)):
-            return
         if isinstance(node, Variable):
-            if node.made is None or node._rule is None or node not in self.owned:
+            if node not in self.owned:
                 given = node.trained or node.made is not None
-                (self.parameters if given else self.inputs)[self.name(node)] = _variable(node)
-        else:
+                row = variable_row(node, self.shared.sizes, self.shared.defaults)
+                (self.parameters if given else self.inputs)[self.name(node)] = row
+        elif not isinstance(node, Constant):
             self.nodes[self.name(node)] = self.node(node)
 
     def name(self, node: Node) -> str:
@@ -77,6 +85,13 @@ class _Writer:
         if node.name is None:
             raise ValueError(f"{node.describe()} has no name: build the graph inside 'with Graph():'")
         return node.name
+
+    def output(self, name: str, node: Node) -> str:
+        """The reference for an entry of the outputs."""
+        found = self._reference(node)
+        if not isinstance(found, str):
+            raise ValueError(f"the output '{name}' is the number {found}: a file has the names of nodes there")
+        return found
 
     def node(self, node: Node) -> dict[str, Any]:
         op = node.op
@@ -92,13 +107,20 @@ class _Writer:
         if listed:
             row["in"] = listed[0] if len(listed) == 1 and isinstance(listed[0], str) else listed
         row.update(named)
-        fields = op.fields()
-        row.update(
-            (name, self._attribute(value))
-            for name, value in op.attributes().items()
-            if fields[name].default is REQUIRED or value != fields[name].convert(fields[name].default, "")
-        )
+        row.update(self._given_within(node._made or {}))
+        try:
+            row.update(self._attributes(op))
+        except ValueError as error:
+            raise ValueError(f"{node.describe()} cannot be written: {error}") from None
         return row
+
+    def _attributes(self, op: Op) -> dict[str, Any]:
+        fields, defaults = op.fields(), self.shared.defaults
+        found = {name: value for name, value in op.attributes().items() if defaults or is_changed(value, fields[name])}
+        return {
+            name: self._function(value) if isinstance(value, Function) else plain(value, fields[name], defaults)
+            for name, value in found.items()
+        }
 
     def _parents(self, node: Node, op: Op) -> tuple[list[Any], dict[str, Any]]:
         """Parents in their order, as far as they are all given; those after one that is not, by slot name."""
@@ -121,80 +143,43 @@ class _Writer:
                 listed.append(self._reference(parent))
         return listed, named
 
+    def _given_within(self, made: dict[str, Any], before: str = "") -> dict[str, str]:
+        """What ops in the body of a composite make, where a Function is given it: by its path in that body."""
+        found: dict[str, str] = {}
+        for name, each in made.items():
+            if isinstance(each, dict):
+                found.update(self._given_within(each, f"{before}{name}."))
+            elif before and each in self.names:
+                found[before + name] = self.names[each]
+        return found
+
     def _reference(self, node: Node) -> Any:
+        """The name of a node, or the number that stands in its place."""
         if not isinstance(node, Constant):
             return self.name(node)
         if node.spec.number:
             return node.value
-        name = free_name("constant", self.taken)
-        value = np.asarray(node.value)
-        self.constants[name] = {"value": value.tolist(), "dtype": value.dtype.name}
-        if 0 in value.shape:
-            self.constants[name]["shape"] = list(value.shape)
-        return name
-
-    def _attribute(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return [self._attribute(each) for each in value]
-        if isinstance(value, Function):
-            return self._function(value)
-        if isinstance(value, Record):
-            return _plugin(value)
-        return value
+        shared = self.shared
+        if node not in shared.names:
+            shared.names[node] = free_name("constant", shared.taken)
+            shared.constants[shared.names[node]] = constant_row(node.value)
+        return shared.names[node]
 
     def _function(self, function: Function) -> str:
-        name = f"function_{len(self.functions) + 1}"
-        self.functions[name] = {}
-        inner = _Writer()
-        inner.functions, inner.constants, inner.taken = self.functions, self.constants, self.taken
+        shared = self.shared
+        key = (function.inputs, function.outputs)
+        if key in shared.named:
+            return shared.named[key]
+        name = shared.named[key] = f"function_{len(shared.functions) + 1}"
+        shared.functions[name] = {}
+        inner = _Writer(shared)
         for node in function.inputs:
-            inner.names[node] = free_name("input", self.taken)
-            inner.inputs[inner.names[node]] = _declaration(node)
+            inner.names[node] = free_name("input", shared.taken)
+            inner.inputs[inner.names[node]] = declaration(node, shared.sizes)
         for node in function.nodes():
             if node.op is not None:
-                inner.names[node] = free_name("node", self.taken)
+                inner.names[node] = free_name("node", shared.taken)
                 inner.nodes[inner.names[node]] = inner.node(node)
         outputs = [inner._reference(node) for node in function.outputs]
-        self.functions[name] = {"inputs": inner.inputs, "nodes": inner.nodes, "outputs": outputs}
+        shared.functions[name] = {"inputs": inner.inputs, "nodes": inner.nodes, "outputs": outputs}
         return name
-
-
-def _plugin(record: Record) -> Any:
-    """A record that is an attribute (an initializer), by name, with what differs from its defaults."""
-    fields = type(record).fields()
-    changed = {k: v for k, v in record.attributes().items() if v != fields[k].default}
-    name = initializers.id_of(type(record)) if isinstance(record, Initializer) else None
-    if name is None:
-        raise ValueError(f"{record!r} has no name: publish its class as an entry point")
-    return {"name": name, **changed} if changed else name
-
-
-def _declaration(node: Node) -> dict[str, Any]:
-    """Shape and dtype, where declared; sizes that vary get names."""
-    spec = node._spec if isinstance(node, Variable) else None
-    if spec is None or spec.number:
-        return {}
-    return {"shape": _sizes(spec), "dtype": spec.dtype.name}
-
-
-def _variable(node: Variable) -> dict[str, Any]:
-    row = _declaration(node)
-    value = node._value
-    if node.made is not None and node._rule is not None:  # made by an op inside a Function
-        spec = node.spec
-        row.update(shape=_sizes(spec), dtype=spec.dtype.name)
-    if node.made is not None and node.made.kind != "parameter":
-        row["kind"] = node.made.kind
-    if node.made is not None and node.made.init is not None:
-        op = None if node._rule is None else node._rule[1]
-        row["init"] = _plugin(initializer(node.made.init_of(op)))
-    if node.trained and value is not None:
-        number = type(value) in (int, float)
-        row["value"] = value if number else np.asarray(value).tolist()
-        if not number and "dtype" not in row:
-            row.update(shape=list(np.shape(value)), dtype=spec_of(value).dtype.name)
-    return row
-
-
-def _sizes(spec: Spec) -> list[Any]:
-    return [f"n{i}" if n is None else n for i, n in enumerate(spec.shape)]

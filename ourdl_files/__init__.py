@@ -3,5 +3,6 @@
 from ourdl_files.document import Document, Span
 from ourdl_files.model import Model, load
 from ourdl_files.problems import Located, ModelFileError
+from ourdl_files.writing import save
 
-__all__ = ["Document", "Located", "Model", "ModelFileError", "Span", "load"]
+__all__ = ["Document", "Located", "Model", "ModelFileError", "Span", "load", "save"]

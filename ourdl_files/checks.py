@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ourdl_core import Graph, Node, Spec, Variable
-from ourdl_core.errors import Path, Problems
 from ourdl_core.infer import UndeclaredError
 from ourdl_core.node import Constant, Output, order_of
 from ourdl_core.ops import registry
+from ourdl_core.problems import Path, Problems
 
 MOST_SHOWN = 6  # nodes on the way to shapes that do not meet
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ourdl_core.errors import Path
+from ourdl_core.problems import Path
 
 
 @dataclass(frozen=True)

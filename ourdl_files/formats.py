@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ourdl_core.errors import Problem, did_you_mean
+from ourdl_core.errors import did_you_mean
+from ourdl_core.problems import Problem
 from ourdl_files.document import Document
 from ourdl_files.problems import ModelFileError
 from ourdl_files.spelling import MAX_BYTES, MAX_DEPTH, MAX_VALUES, SpellingError
@@ -128,7 +129,7 @@ _TOML_TEXT = re.compile(
 
 def read_toml(text: str) -> Any:
     """TOML by the standard library, which takes quadratic time for a key of many parts."""
-    from ourdl_files.toml_places import toml_error
+    from ourdl_files.toml_mistakes import toml_error
 
     bare = _TOML_TEXT.sub(lambda found: "" if found[0].startswith("#") else "_", text)
     if any(piece.count(".") >= MAX_KEY for piece in re.split(r"[\n=,\[\]{}]", bare)):

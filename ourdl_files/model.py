@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ourdl_core import Graph, OpError
-from ourdl_core.errors import Problems
+from ourdl_core.problems import Problems
 from ourdl_core.reading import SECTIONS as GRAPH_SECTIONS
 from ourdl_core.reading import is_newer, read_graph
 from ourdl_core.registry import Registry

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ourdl_core.errors import Problem, path_text
+from ourdl_core.problems import Problem, path_text
 from ourdl_files.document import Document, Span
 
 MAX_SHOWN = 100  # columns of a line that are shown around a mistake

@@ -26,7 +26,7 @@ def read_yaml(text: str) -> Any:
         raise SpellingError(message, code="too-much")
     loader = getattr(yaml, "CSafeLoader", None) or yaml.SafeLoader
     try:
-        _check_events(yaml.parse(text, Loader=loader))
+        check_events(yaml.parse(text, Loader=loader))
         root = yaml.compose(text, Loader=loader)
         traps = _traps(root)
         if traps:
@@ -69,7 +69,7 @@ def _offset(text: str, position: Any) -> int | None:
     return position if isinstance(position, int) and position <= len(text) else None
 
 
-def _check_events(events: Iterable[Any]) -> None:
+def check_events(events: Iterable[Any]) -> None:
     """Refuse too much before any of it is built: the C parser builds by recursion, and ends the process when deep."""
     depth = 0
     for count, event in enumerate(events):

@@ -127,6 +127,11 @@ class Scan(Op):
         length = _common_length([each.shape[0] for each in self._parts(inputs)[1]])
         return *specs[: self.carries], *(Spec((length, *f.shape), f.dtype) for f in found[self.carries :])
 
+    def multiply_adds(self, *specs):
+        inner = self._inner_specs(specs)
+        length = _common_length([each.shape[0] for each in self._parts(specs)[1]])
+        return length * self.body.multiply_adds(*inner)
+
     def _inner_specs(self, specs):
         """The specs of the body's inputs for those of the inputs."""
         carries, sequences, outside = self._parts(specs)

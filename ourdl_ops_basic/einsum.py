@@ -54,6 +54,20 @@ class Einsum(Op):
         sizes = _sizes(self.equation, terms, [spec.shape for spec in specs])
         return Spec(tuple(sizes[c] for c in output), np.result_type(*(spec.dtype for spec in specs)))
 
+    def multiply_adds(self, *specs):
+        """Of the products of two that ``compute`` makes, from left to right, those that sum over a common axis."""
+        terms, output = _parsed(self.equation, tuple(spec.ndim for spec in specs))
+        sizes = _sizes(self.equation, terms, [spec.shape for spec in specs])
+        found, *rest = (_kept(spec.shape, term, sizes) for spec, term in zip(specs, terms, strict=True))
+        total = 0
+        for i, each in enumerate(rest):
+            needed = set(output).union(*rest[i + 1 :])
+            labels = (found & (needed | each)) | (each & (needed | found))
+            if not found & each <= needed:
+                total += math.prod(sizes[c] for c in labels)
+            found = labels & needed
+        return total
+
 
 # ---- reading an equation --------------------------------------------------------------------------------------------
 
@@ -129,6 +143,11 @@ def _distinct(xp, x, labels, sizes):
     if broadcast:
         x = xp.reshape(x, tuple(x.shape[i] for i in kept))
     return _Labelled(x, "".join(labels[i] for i in kept))
+
+
+def _kept(shape, labels, sizes):
+    """The labels of an input, without those of axes of size 1 that broadcast."""
+    return {c for c, n in zip(labels, shape, strict=True) if n == sizes[c]}
 
 
 def _summed(xp, x, needed):

@@ -7,14 +7,17 @@ out, since they are wrong. Both tell each mistake to ``problems(path, message)``
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from ourdl_core import Graph, Node, Range, Record, Spec, Variable
-from ourdl_core.errors import Problems
 from ourdl_core.node import order_of
+from ourdl_core.problems import Problems
 from ourdl_core.rows import read_record
+from ourdl_core.tables import table_of
 from ourdl_train.optimizers import OptimizerName
 
 
@@ -43,6 +46,10 @@ class TrainSettings(Record):
         elif name.partition("[")[0] not in unbuilt:
             known = [*map(str, graph.nodes), *unbuilt]
             problems.unknown(("loss",), f"no node named {name[:100]!r}", name, known, "undefined-name")
+
+    def table(self, defaults: bool = False) -> dict[str, Any]:
+        """The table of the section; what has its default value only with ``defaults``."""
+        return table_of(self, defaults)
 
 
 def _check_loss(loss: Node, problems: Problems) -> None:
@@ -118,3 +125,15 @@ class DataSettings:
         for name in graph.inputs:
             if name not in names and name not in meant:
                 problems((), f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}", "missing-data")
+
+    def table(self, defaults: bool = False) -> dict[str, Any]:
+        """The table of the section; what has its default value only with ``defaults``."""
+        columns = {name: table_of(each, defaults) for name, each in self.columns.items()}
+        split = table_of(self.split, defaults)
+        return {"file": self.file, **columns, **({"split": split} if split else {})}
+
+    def moved(self, old: Path, new: Path) -> Self:
+        """The settings for a model file in the folder ``new``, which find the same data as those in ``old``."""
+        if os.path.isabs(self.file):
+            return self
+        return replace(self, file=Path(os.path.relpath(old / self.file, new)).as_posix())

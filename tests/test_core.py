@@ -27,7 +27,7 @@ from ourdl_core import (
     ops,
     registry,
 )
-from ourdl_core.errors import path_text
+from ourdl_core.problems import path_text
 
 
 def vector(size=2, name=None):

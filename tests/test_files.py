@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ourdl_core.errors import path_text
+from ourdl_core.problems import path_text
 from ourdl_files import ModelFileError, load
 from ourdl_train import SGD, Adam, Columns
 
