@@ -11,11 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ourdl_core import context
 from ourdl_core.errors import OpError
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
 from ourdl_core.naming import output_named
-from ourdl_core.node import Constant, Node
+from ourdl_core.node import Constant, Node, Variable
+from ourdl_core.op import Composite
 from ourdl_core.ops import registry
 from ourdl_core.problems import GraphError, Path, Problems
 from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
@@ -115,12 +117,12 @@ def _right_name(section: str, name: Any, owners: dict[str, str], problems: Probl
     """Names are text without odd characters, and a name stands for one thing."""
     if not isinstance(name, str):
         problems((section,), f"a name is text, found {type(name).__name__} {name!r:.60}", "bad-name")
-    elif section in ("outputs", "functions"):
+    elif section == "outputs":
         return True
     elif not name or any(not (c.isalnum() or c in "_.-") for c in name):
         allowed = "letters, digits, '_', '-' and '.' are allowed"
         problems((section, name), f"{name[:60]!r} is not a name: {allowed}", "bad-name", at_key=True)
-    elif owners.setdefault(name, section) != section:
+    elif section != "functions" and owners.setdefault(name, section) != section:
         first = ((owners[name], name), "it is taken here")
         message = f"the name '{name}' is taken: it stands in [{owners[name]}] too"
         problems((section, name), message, "taken-name", at_key=True, related=(first,))
@@ -155,8 +157,8 @@ class _Reader:
         else:
             self.names[name] = node
 
-    def nodes(self, path: Path, rows: Mapping[str, Any], named: bool = True) -> None:
-        """Build nodes in an order in which parents come first, whatever the order of the file."""
+    def nodes(self, path: Path, rows: Mapping[str, Any], prefix: str = "") -> None:
+        """Build nodes, parents first, whatever the order of the file; their names begin with ``prefix``."""
         classes: dict[str, Any] = {}
         for name, row in rows.items():
             classes[name] = self._class((*path, name), row)
@@ -165,7 +167,7 @@ class _Reader:
         parents = {name: list(_mentioned(row, classes[name], sound)) for name, row in sound.items()}
         for name in self._sorted(path, parents):
             if name not in self.unbuilt:  # part of a circle
-                self.take(name, self._node((*path, name), name if named else None, rows[name], classes[name]))
+                self.take(name, self._node((*path, name), prefix + name, rows[name], classes[name]))
 
     def _class(self, path: Path, row: Any) -> Any:
         """The op of a row; None where there is none, which is told."""
@@ -174,6 +176,7 @@ class _Reader:
             self.problems(path, f"a node is a table with an op, as {example}; found {row!r:.60}", "missing-op")
             return None
         if self.problems.full:  # a search for what was meant costs a millisecond
+            self.problems(path, "")
             return None
         try:
             return registry.get(row["op"])
@@ -210,7 +213,7 @@ class _Reader:
         self.problems((*path, circle[0]), f"'{circle[0]}' is computed from itself: {text}", "circle", at_key=True)
         self.unbuilt.update(circle)
 
-    def _node(self, path: Path, name: str | None, row: Mapping[str, Any], op_class: Any) -> Node | None:
+    def _node(self, path: Path, name: str, row: Mapping[str, Any], op_class: Any) -> Node | None:
         """One node; None where something about it is wrong: everything about it is told."""
         listed = row.get("in", [])
         listed = listed if isinstance(listed, list) else [listed]
@@ -219,6 +222,8 @@ class _Reader:
             self._inputs(dict(zip(places, listed, strict=False)))
             return None
         before = len(self.problems)
+        inner = {key: row[key] for key in row if _is_inner(key, op_class)}
+        row = {key: value for key, value in row.items() if key not in inner} if inner else row
         provider = self._provider(row["op"])
         here = self.problems.within(*path)
         names = [slot.name for slot in op_class.slots() if slot.kind != "variadic"]
@@ -227,11 +232,14 @@ class _Reader:
         check_inputs(op_class, listed, slots, "in" in row, here, provider)
         inputs = self._inputs(dict(zip(places, listed, strict=False)))
         keywords = self._slots(path, slots)
-        if record is None or inputs is None or keywords is None or len(self.problems) > before:
+        shared = self._inputs({(*path, key): value for key, value in inner.items()})
+        if record is None or inputs is None or keywords is None or shared is None or len(self.problems) > before:
             return None
         try:
             node: Node = record(*inputs, name=name, **keywords)
             node._where = None  # its name says where it is
+            for key, variable in zip(inner, shared, strict=True):
+                _store(node, key, variable)
             return node
         except (TypeError, ValueError, LookupError) as error:
             here((), str(error), "wrong-node", provider=provider)
@@ -363,7 +371,8 @@ class _Reader:
             variable = read_variable(None, each, False, self.problems.within(*path, "inputs", str(name)))
             self.take(str(name), variable)
             inputs.append(variable)
-        self.nodes((*path, "nodes"), self._table(path, row, "nodes"), named=False)
+        with context.hidden():
+            self.nodes((*path, "nodes"), self._table(path, row, "nodes"), prefix=f"{path[-1]}.")
         outputs = row.get("outputs")
         if not isinstance(outputs, list) or not outputs:
             where = (*path, "outputs") if "outputs" in row else path
@@ -378,6 +387,23 @@ class _Reader:
             self.problems((*path, key), f"must be a table, found {type(found).__name__}", "wrong-type")
             return {}
         return {str(name): each for name, each in found.items()}
+
+
+def _is_inner(key: object, op_class: Any) -> bool:
+    """Whether a key names what an op within a composite makes: ``dense_1.weight``."""
+    return isinstance(key, str) and "." in key and issubclass(op_class, Composite)
+
+
+def _store(node: Node, key: str, variable: Node) -> None:
+    """Let ``variable`` stand where an op within ``node`` would make one of its own."""
+    if not isinstance(variable, Variable):
+        raise TypeError(f"{key!r} is what an op within {node.kind} makes: it can be an input or a parameter, not a node")
+    *outer, slot = key.split(".")
+    store = node._made
+    assert store is not None  # of a composite
+    for part in outer:
+        store = store.setdefault(part, {})
+    store[slot] = variable
 
 
 def _bases(reference: str) -> tuple[str, str]:

@@ -156,8 +156,8 @@ class Copies:
             return True
         taker = self._owners[name]
         if taker is None:
-            block = maker.row.block.name
-            message = f"the name '{name}' is taken: '{maker.name}' (block '{block}') makes what is called so"
+            self._clashes.add(name)
+            message = f"the name '{name}' is taken: '{maker.name}' (block '{maker.row.block.name}') makes it"
             related = ((outermost(maker).row.path, "it is made here"),)
             path: Path = (self._sections[name], name)
             self.problems(path, message, "taken-name", at_key=True, related=related)

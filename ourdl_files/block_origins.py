@@ -12,6 +12,7 @@ from ourdl_files.block_copies import Copies, Copy, Entry
 from ourdl_files.block_definitions import SECTIONS, attribute_of
 from ourdl_files.block_rows import Ops
 
+MOST_FOUND = 400  # mistakes, counted in each copy
 OF_PARENTS = ("undefined-name", "several-outputs", "wrong-parent")  # mistakes of what is named, not of the row
 
 
@@ -99,17 +100,19 @@ def merged(problems: Sequence[Problem], origins: Origins) -> list[Problem]:
     """The mistakes of an expanded file at their places in the file, those of several copies as one that names them."""
     found: dict[tuple[Path, str, str], tuple[Problem, list[Copy]]] = {}
     for problem in problems:
-        if not any(problem.path[: len(hidden)] == hidden for hidden in (problem.path[:2], problem.path[:4])
-                   if hidden in origins.hidden):  # fmt: skip
+        if problem.path[:2] not in origins.hidden and problem.path not in origins.hidden:
             told, copy = _at_origin(problem, origins)
             copies = found.setdefault((told.path, told.message, told.code), (told, []))[1]
-            if copy is not None:
-                copies.append(copy)
-    noted = [replace(each, message=f"{each.message}\n{note(copies)}") if copies else each for each, copies in found.values()]
-    most = Problems(noted[: Problems.MOST])
-    for each in noted[Problems.MOST : Problems.MOST + 1]:
-        most(each.path, each.message)
-    return most.found
+            copies += [] if copy is None else [copy]
+    cut = len(problems) >= MOST_FOUND
+    noted = [_noted(problem, copies, cut) for problem, copies in found.values() if problem.code != "too-many"]
+    more = Problem((), "there may be more mistakes: they are told when these are mended", "too-many")
+    return [*noted[: Problems.MOST], more] if cut or len(noted) > Problems.MOST else noted
+
+
+def _noted(problem: Problem, copies: list[Copy], cut: bool) -> Problem:
+    """A mistake with a line that says in which copies it is; those after a ``cut`` nobody has looked at."""
+    return replace(problem, message=f"{problem.message}\n{note(copies, cut)}") if copies else problem
 
 
 def _at_origin(problem: Problem, origins: Origins) -> tuple[Problem, Copy | None]:
@@ -135,20 +138,21 @@ def _within(text: str, copy: Copy) -> str:
     return re.sub(rf"(?<![\w.-]){re.escape(copy.prefix)}", "", text)
 
 
-def note(copies: Sequence[Copy]) -> str:
-    """In which copies of a block something is."""
+def note(copies: Sequence[Copy], cut: bool = False) -> str:
+    """In which copies of a block something is; with ``cut`` perhaps in others too."""
     first = copies[0]
     assert first.use is not None
     of = f"'{first.use.name}' (block '{first.block.name}')"
     uses = dict.fromkeys(copy.use for copy in copies)
     if len(uses) > 1:
-        return f"in {len(set(copies))} copies of the block '{first.block.name}', first in '{first.prefix[:-1]}'"
+        count = "" if cut else f"{len(set(copies))} "
+        return f"in {count}copies of the block '{first.block.name}', first in '{first.prefix[:-1]}'"
     if not first.use.row.repeated:
         return f"in {of}"
     numbers = sorted({copy.number for copy in copies})
     if len(numbers) == 1:
         return f"in copy {numbers[0]} of {len(first.use.copies)} of {of}"
-    return f"in copies {_listed(numbers)} of {of}"
+    return f"in copies {f'{numbers[0]} and others' if cut else _listed(numbers)} of {of}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from ourdl_files.block_amount import Substitution, TooMuchError, check_amount, w
 from ourdl_files.block_copies import Copies, Copy, Use
 from ourdl_files.block_definitions import SECTIONS, Block, read_blocks
 from ourdl_files.block_names import Names
-from ourdl_files.block_origins import Origin, Origins, merged
+from ourdl_files.block_origins import MOST_FOUND, Origin, Origins, merged
 from ourdl_files.block_rows import Ops, cut_circles, is_use, never_used, read_rows
 
 
@@ -33,7 +33,7 @@ class Expanded:
 
 
 class _Many(Problems):
-    MOST = 400
+    MOST = MOST_FOUND
 
     def within(self, *path: str | int) -> Problems:
         return _Many(self.found, (*self.path, *path))

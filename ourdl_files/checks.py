@@ -51,6 +51,8 @@ def check_graph(graph: Graph, problems: Problems) -> None:
     """Shapes and dtypes of all nodes, before there is data."""
     wrong: set[Node] = set()
     for node in order_of(graph.nodes):
+        if _is_made(node):  # what is wrong with it is told at the node that makes it
+            continue
         if any(parent in wrong for parent in node.parents):
             wrong.add(node)
             continue
@@ -69,7 +71,8 @@ def _tell(node: Node, error: Exception, problems: Problems) -> None:
     if node.op is not None:
         entry = registry.resolve(registry.id_of(getattr(type(node.op), "classic", type(node.op))) or "")
         provider = f"{entry.id} ({entry.provider})"
-    way = tuple((_path(each), _said(each)) for each in _way(node))
+    known = (each for each in _way(node) if not _is_made(each) or each._spec is not None)
+    way = tuple((_path(each), _said(each)) for each in known)
     problems(("nodes", str(node)), str(error), "shapes", provider=provider, related=way)
 
 

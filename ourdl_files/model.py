@@ -58,7 +58,7 @@ def _checked(tree: Mapping[str, Any], document: Document | None) -> Model:
     if is_newer(tree):  # what else is in it, nobody here can tell
         raise ModelFileError(_named(document), read_graph(tree).problems.found[:1], document)
     expanded = expand(tree)
-    problems = Problems(list(expanded.problems))
+    problems = expanded.collection()
     found = _sections(expanded.tree, problems)
     settings = {name: each.read(expanded.tree[name], problems.within(name)) for name, each in found.items()}
     graph = {key: value for key, value in expanded.tree.items() if key in GRAPH_SECTIONS}

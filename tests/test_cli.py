@@ -104,8 +104,8 @@ def test_every_mistake_of_a_model_file_is_told(capsys, tmp_path):
     assert (status, out) == (2, "")
     *_, last = err.splitlines()
     assert last == f"2 mistakes in {tmp_path / 'm.toml'}"
-    assert f"{tmp_path / 'm.toml'}:11:18: no op named 'Rellu'. Did you mean Relu?" in err
-    assert f"{tmp_path / 'm.toml'}:21:1: [train] has no setting 'epoch'. Did you mean epochs?" in err
+    assert f"{tmp_path / 'm.toml'}:12:17: no op named 'Rellu'. Did you mean Relu, PRelu or Elu?" in err
+    assert f"{tmp_path / 'm.toml'}:22:1: [train] has no setting 'epoch'. Did you mean epochs?" in err
 
 
 def test_check_tells_of_every_file(capsys, tmp_path):
@@ -113,8 +113,8 @@ def test_check_tells_of_every_file(capsys, tmp_path):
     status, out, err = run(capsys, "check", WINE, tmp_path / "wrong.toml", tmp_path / "gone.toml")
     assert (status, err) == (1, "")
     first, *rest = out.splitlines()
-    assert first == f"{WINE}: 4 nodes, no mistakes"
-    assert rest[0].startswith(f"{tmp_path / 'wrong.toml'}:11:18: no op named 'Rellu'.")
+    assert first == f"{WINE}: 5 nodes, no mistakes"
+    assert rest[0].startswith(f"{tmp_path / 'wrong.toml'}:12:17: no op named 'Rellu'.")
     assert rest[-1] == f"{tmp_path / 'gone.toml'}: no such file."
 
 
@@ -125,14 +125,14 @@ def test_check_writes_json_for_tools(capsys, tmp_path):
     assert status == 1
     assert record == {
         "file": str(tmp_path / "wrong.toml"),
-        "line": 11,
-        "column": 18,
-        "end_line": 11,
-        "end_column": 25,
+        "line": 12,
+        "column": 17,
+        "end_line": 12,
+        "end_column": 24,
         "path": "nodes.a.op",
         "code": "unknown-name",
-        "message": "no op named 'Rellu'. Did you mean Relu?",
-        "suggestions": ["Relu"],
+        "message": "no op named 'Rellu'. Did you mean Relu, PRelu or Elu?",
+        "suggestions": ["Relu", "PRelu", "Elu"],
         "provider": None,
         "related": [],
     }

@@ -186,7 +186,6 @@ def test_a_graph_comes_back(case, ending, tmp_path):
     assert repr(graph.to_dict()) == repr(before)  # whatever was asked of it meanwhile
 
 
-@pytest.mark.xfail(strict=False, reason="such keys are not read yet; until then the graph is refused, not written wrong")
 def test_what_is_made_within_a_composite_in_a_function(tmp_path):
     def case(outputs):
         x = rows()

@@ -336,7 +336,8 @@ def run(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-def test_the_command_prints_the_same(digits, capsys):
+def test_the_command_prints_the_same(digits, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     found = summary(Graph.from_dict(DIGITS), {"batch": 32})
     assert run(capsys, "summary", digits, "--size", "batch=32") == (0, f"{found}\n", "")
     status, out, _ = run(capsys, "summary", digits, "--size", "batch=32", "--json")
