@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ourdl_cli.layout import say
+from ourdl_cli.lock_command import add_locked
 from ourdl_files import Model, ModelFileError, load
 
 
@@ -17,6 +18,7 @@ def add(commands: Any) -> None:
     check = commands.add_parser("check", help="tell every mistake in model files", description=about)
     check.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a model file (TOML, JSON or YAML)")
     check.add_argument("--format", choices=("text", "json"), default="text", help="json is for editors and other tools")
+    add_locked(check)
     check.set_defaults(run=check_files)
 
 
@@ -26,7 +28,7 @@ def check_files(options: argparse.Namespace) -> int:
     wrong = 0
     for file in options.files:
         try:
-            model = load(file)
+            model = load(file, locked=options.locked)
         except ModelFileError as error:
             wrong += 1
             records += error.records()

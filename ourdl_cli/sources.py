@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from functools import lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
+
+from ourdl_files.sources import source_of
 
 
 def summary(target: str) -> str:
@@ -18,7 +17,7 @@ def summary(target: str) -> str:
 @lru_cache(maxsize=256)
 def _summaries(module: str) -> dict[str, str]:
     file = source_of(module)
-    if file is None:
+    if file is None or file.suffix != ".py":
         return {}
     try:
         tree = ast.parse(file.read_bytes())
@@ -35,21 +34,3 @@ def _summaries(module: str) -> dict[str, str]:
 def plain(text: str) -> str:
     """Text of a docstring for the terminal: without the marks of code."""
     return text.replace("``", "")
-
-
-def source_of(module: str) -> Path | None:
-    """The source file of a module, found without importing its package."""
-    top, *rest = module.split(".")
-    try:
-        spec: ModuleSpec | None = importlib.util.find_spec(top)
-        name = top
-        for part in rest:
-            if spec is None or spec.submodule_search_locations is None:
-                return None
-            name = f"{name}.{part}"
-            spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)

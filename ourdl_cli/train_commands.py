@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_cli.layout import say, visible
+from ourdl_cli.lock_command import add_locked
 from ourdl_cli.progress import Progress
 from ourdl_core import Program
 from ourdl_core.problems import Problem
@@ -37,12 +38,14 @@ def add(commands: Any) -> None:
     train.add_argument("--seed", type=_whole(0), help="instead of the seed in the file")
     train.add_argument("--epochs", type=_whole(1), help="instead of the epochs in the file")
     train.add_argument("--save", metavar="WEIGHTS", type=Path, help="write the weights to this NPZ file")
+    add_locked(train)
     train.set_defaults(run=run_train)
     about = "Write the outputs of a trained model as CSV."
     use = commands.add_parser("predict", help="write the outputs of a trained model as CSV", description=about)
     use.add_argument("model", metavar="MODEL", type=Path, help="the model file")
     use.add_argument("--weights", metavar="WEIGHTS", type=Path, required=True, help="what 'ourdl train --save' wrote")
     use.add_argument("--data", metavar="FILE", type=Path, help="instead of the file in [data]; the same columns")
+    add_locked(use)
     use.set_defaults(run=run_predict)
 
 
@@ -58,7 +61,7 @@ def _whole(low: int) -> Any:
 def run_train(options: argparse.Namespace) -> int:
     """``ourdl train``."""
     began = time.perf_counter()
-    model = load(options.model)
+    model = load(options.model, locked=options.locked)
     needed = [name for name in ("train", "data") if name not in model.sections]
     missing = [Problem((), f"the section [{name}] is needed to train", "missing-section") for name in needed]
     if missing:
@@ -113,7 +116,7 @@ def _inference_state(model: Any) -> dict[str, Any]:
 
 def run_predict(options: argparse.Namespace) -> int:
     """``ourdl predict``."""
-    model = load(options.model)
+    model = load(options.model, locked=options.locked)
     if model.data is None:
         message = "the section [data] is needed: it says which columns are the inputs"
         raise ModelFileError(str(options.model), [Problem((), message, "missing-section")])

@@ -119,9 +119,9 @@ def _at_origin(problem: Problem, origins: Origins) -> tuple[Problem, Copy | None
     named = problem.code in OF_PARENTS
     path, _, copy = origins.of(problem.path, problem.at_key, named)
     related = tuple((origins.of(each, at_key=True).path, text) for each, text in problem.related)
-    while problem.code == "circle" and copy is not None and not _is_within(problem.message, copy):
-        path, copy = (copy.use.row.path, copy.use.outer) if copy.use is not None else (path, None)
-    if copy is None:
+    while problem.code == "circle" and copy is not None and copy.use is not None and not _is_within(problem.message, copy):
+        path, copy = copy.use.row.path, copy.use.outer
+    if copy is None or copy.use is None:
         return replace(problem, path=path, related=related), None
     message, suggestions = _within(problem.message, copy), tuple(_within(each, copy) for each in problem.suggestions)
     return replace(problem, path=path, message=message, suggestions=suggestions, related=related), copy

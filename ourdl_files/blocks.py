@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,8 @@ def expand(tree: Mapping[str, Any]) -> Expanded:
         top = _read(tree, ops, problems)
     else:
         problems(("blocks",) if "blocks" in tree else (), refusal, "too-much", at_key=True)
-        top = Block(sections=_sections({}))
+        top = Block(sections=_sections(tree))
+        top.wrong.update(n for n, row in top.sections["nodes"].items() if not isinstance(row, Mapping) or is_use(row, ops))
     try:
         check_amount(top)
         return _expanded(tree, top, ops, problems, refused=refusal is not None)
@@ -99,6 +101,11 @@ def _read(tree: Mapping[str, Any], ops: Ops, problems: Problems) -> Block:
     top = Block(sections=_sections(tree))
     for block in (*blocks.values(), top):
         read_rows(block, blocks, ops, problems)
+    for name, section in itertools.product(top.uses, ("inputs", "parameters", "constants")):
+        if name in _rows(tree, section):
+            message = f"the name '{name}' is taken: it stands in [{section}] too"
+            related = (((section, name), "it is taken here"),)
+            problems(("nodes", name), message, "taken-name", at_key=True, related=related)
     cut_circles(blocks, problems)
     never_used(blocks, [*blocks.values(), top], problems)
     return top
@@ -151,17 +158,24 @@ class _Builder:
 
     def _node(self, copy: Copy, name: Any, row: Any) -> None:
         """Add a node of a copy (or of the file), or all that it makes if it uses a block."""
-        full = f"{copy.prefix}{name}" if isinstance(name, str) else name
-        entry = self._copies.entries.get(full)
-        if full in self._copies.uses:
-            self._use(self._copies.uses[full])
-        elif entry is not None and entry.copy is copy:
-            self._made["nodes"][full] = self._row(copy, full, copy.block.sections["nodes"][name])
-        elif not isinstance(full, str):
-            self._made["nodes"][full] = row  # the reader of the graph tells what is wrong with it
+        if not isinstance(name, str):
+            self._made["nodes"][name] = row  # the reader of the graph tells what is wrong with it
+            return
+        full = copy.prefix + name
+        if name in copy.block.uses:
+            if full in self._copies.uses:
+                self._use(self._copies.uses[full])
+        elif full not in self._copies.broken:
+            if self._is_own(copy, "nodes", full):
+                self._made["nodes"][full] = self._row(copy, full, copy.block.sections["nodes"][name])
         elif isinstance(row, Mapping):  # it cannot be made: only what it names is looked at
             for key in row.keys() & self._ops.references(row.get("op")):
                 self._names.parents(copy, ("nodes", full, key), row[key])
+
+    def _is_own(self, copy: Copy, section: str, full: str) -> bool:
+        """Whether a name is that of a row of this copy: it may have been taken already."""
+        entry = self._copies.entries.get(full)
+        return copy.use is None or (entry is not None and entry.copy is copy and entry.section == section)
 
     def _use(self, use: Use) -> None:
         for copy in use.copies:
@@ -169,8 +183,7 @@ class _Builder:
                 self._node(copy, name, row)
             for section in ("parameters", "constants"):
                 for name, row in copy.block.sections[section].items():
-                    entry = self._copies.entries.get(copy.prefix + name)
-                    if entry is not None and entry.copy is copy:
+                    if self._is_own(copy, section, copy.prefix + name):
                         filled = self._substitution.fill(use, row, use.row.path)
                         self._made[section][copy.prefix + name] = filled
 

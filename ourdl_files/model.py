@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ourdl_core import Graph, OpError
-from ourdl_core.problems import Problems
+from ourdl_core.problems import Problem, Problems
 from ourdl_core.reading import SECTIONS as GRAPH_SECTIONS
 from ourdl_core.reading import is_newer, read_graph
 from ourdl_core.registry import Registry
@@ -16,6 +16,7 @@ from ourdl_files.blocks import expand, told_once
 from ourdl_files.checks import check_graph, check_tree
 from ourdl_files.document import Document
 from ourdl_files.formats import read_document
+from ourdl_files.lock import check_lock, known_to_lock, used_names
 from ourdl_files.problems import ModelFileError
 
 sections = Registry("ourdl.sections")
@@ -45,11 +46,19 @@ class Model:
         return Path() if self.path is None else self.path.parent
 
 
-def load(source: str | Path | Mapping[str, Any]) -> Model:
-    """The model of a file (TOML, JSON, YAML) or of the same tree as a dict; ModelFileError with all its mistakes."""
+def load(source: str | Path | Mapping[str, Any], *, locked: bool = False) -> Model:
+    """The model of a file (TOML, JSON, YAML) or of the same tree as a dict; ModelFileError with all its mistakes.
+
+    ``locked``: what is installed must be what the lock beside the file says (``ourdl lock``), before any of it is imported.
+    """
     if isinstance(source, Mapping):
+        if locked:
+            raise ValueError("a tree that is no file has no lock beside it: load the file")
         return _checked(source, None)
     document = read_document(source)
+    problems = check_lock(source, document.tree) if locked else []
+    if problems:
+        raise ModelFileError(document.source, problems, document)
     return _checked(document.tree, document)
 
 
@@ -68,12 +77,22 @@ def _checked(tree: Mapping[str, Any], document: Document | None) -> Model:
     for name, section in found.items():
         section.compare(expanded.tree[name], reading.graph, problems.within(name), reading.unbuilt)
     if problems:
-        raise ModelFileError(_named(document), told_once(problems.found, expanded), document)
+        told = told_once(problems.found, expanded)
+        raise ModelFileError(_named(document), [_with_lock(each, document) for each in told], document)
     return Model(reading.graph, settings, None if document is None else Path(document.source))
 
 
 def _named(document: Document | None) -> str:
     return "the model" if document is None else document.source
+
+
+def _with_lock(problem: Problem, document: Document | None) -> Problem:
+    """A name that is not installed, with the package that the lock has it from."""
+    if document is None or problem.code not in ("unknown-name", "missing-version"):
+        return problem
+    uses = (use for use in used_names(document.tree) if use.path == problem.path)
+    known = next((known_to_lock(document.source, use) for use in uses), None)
+    return problem if known is None else replace(problem, message=f"{problem.message}\n{known}")
 
 
 def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
