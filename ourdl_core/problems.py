@@ -94,6 +94,16 @@ def _listing(names: Sequence[str]) -> str:
     return f"Known are: {shown}." if names else ""
 
 
+_KINDS = {dict: "a table", list: "a list", tuple: "a list", str: "text", bool: "true or false", int: "a whole number"}
+
+
+def kind_of(value: object) -> str:
+    """What a value of a tree is, in the words of files."""
+    if value is None:
+        return "nothing"
+    return _KINDS.get(type(value)) or ("a number" if isinstance(value, float) else type(value).__name__)
+
+
 def path_text(path: Path) -> str:
     """A place in a tree as TOML would write its key, items of lists by number: ``nodes.h.in[1]``."""
     text = ""

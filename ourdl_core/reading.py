@@ -19,7 +19,7 @@ from ourdl_core.naming import output_named
 from ourdl_core.node import Constant, Node, Variable
 from ourdl_core.op import Composite
 from ourdl_core.ops import registry
-from ourdl_core.problems import GraphError, Path, Problems
+from ourdl_core.problems import GraphError, Path, Problems, kind_of
 from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
 
 FORMAT = 1
@@ -56,8 +56,8 @@ def read_graph(tree: Any, problems: Problems | None = None) -> Reading:
     if is_newer(tree):
         _wrong_format(tree, problems)
         return Reading(Graph(), problems)
-    sections = _sections(tree, problems)
     reader = _Reader(problems)
+    sections = _sections(tree, problems, reader.unbuilt)
     reader.scope.functions = sections["functions"]
     graph = Graph()
     for name, row in sections["constants"].items():
@@ -78,8 +78,8 @@ def read_graph(tree: Any, problems: Problems | None = None) -> Reading:
     return Reading(graph, problems, reader.unbuilt)
 
 
-def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any]]:
-    """The tables of a tree, each of entries whose names are right."""
+def _sections(tree: Mapping[str, Any], problems: Problems, wrong: set[str]) -> dict[str, dict[str, Any]]:
+    """The tables of a tree, each of entries whose names are right; the others are noted in ``wrong``."""
     if type(tree.get("ourdl")) is not int or tree["ourdl"] != FORMAT:
         _wrong_format(tree, problems)
     for key in tree:
@@ -90,9 +90,10 @@ def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, dict[str
     for section in SECTIONS[1:]:
         rows = tree.get(section, {})
         if not isinstance(rows, Mapping):
-            problems((section,), f"must be a table, found {type(rows).__name__}", "wrong-type")
+            problems((section,), f"[{section}] must be a table, found {kind_of(rows)}", "wrong-type")
             rows = {}
         found[section] = {name: row for name, row in rows.items() if _right_name(section, name, owners, problems)}
+        wrong.update(str(name) for name in rows if name not in found[section] and section != "outputs")
     return found
 
 
@@ -116,7 +117,7 @@ def _wrong_format(tree: Mapping[str, Any], problems: Problems) -> None:
 def _right_name(section: str, name: Any, owners: dict[str, str], problems: Problems) -> bool:
     """Names are text without odd characters, and a name stands for one thing."""
     if not isinstance(name, str):
-        problems((section,), f"a name is text, found {type(name).__name__} {name!r:.60}", "bad-name")
+        problems((section,), f"a name is text, found {kind_of(name)} {name!r:.60}", "bad-name")
     elif section == "outputs":
         return True
     elif not name or any(not (c.isalnum() or c in "_.-") for c in name):
@@ -289,8 +290,8 @@ class _Reader:
         if type(reference) in (int, float, bool):
             return Constant(reference)
         if not isinstance(reference, str):
-            found = f"found {type(reference).__name__}"
-            self.problems(path, f"a parent is the name of a node or a number, {found}", "wrong-parent")
+            message = f"a parent is the name of a node or a number, found {kind_of(reference)}"
+            self.problems(path, message, "wrong-parent")
             raise _UnbuiltError
         node = self._named(reference)
         if node is not None:
@@ -384,7 +385,7 @@ class _Reader:
     def _table(self, path: Path, row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         found = row.get(key, {})
         if not isinstance(found, Mapping):
-            self.problems((*path, key), f"must be a table, found {type(found).__name__}", "wrong-type")
+            self.problems((*path, key), f"'{key}' must be a table, found {kind_of(found)}", "wrong-type")
             return {}
         return {str(name): each for name, each in found.items()}
 

@@ -13,7 +13,7 @@ from ourdl_core.errors import OpError
 from ourdl_core.initializers import InitializerName
 from ourdl_core.node import Constant, Variable
 from ourdl_core.op import Op, usage
-from ourdl_core.problems import Problems
+from ourdl_core.problems import Problems, kind_of
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, State
 
@@ -119,7 +119,7 @@ def read_record(
     """
     owner = owner or cls.__name__
     if not isinstance(table, Mapping):
-        problems((), f"must be a table of settings, found {type(table).__name__} {table!r:.60}", "wrong-type", **details)
+        problems((), f"'{owner}' must be a table of settings, found {kind_of(table)}: {table!r:.60}", "wrong-type", **details)
         return None, {}
     fields = cls.fields()
     before = len(problems)

@@ -172,11 +172,11 @@ def _defaults(row: Mapping[str, Any], attributes: tuple[str, ...], problems: Pro
     for name, value in defaults.items():
         if name in attributes:
             message = f"{name!r:.60} is one of the attributes, which must be given, and has a default: keep one of both"
-            problems(("defaults", name), message, "taken-name", at_key=True)
+            problems(("defaults", str(name)), message, "taken-name", at_key=True)
         for place, text in texts(value):
             if attribute_of(text) is not None:
                 message = f"a default is a plain value, found {text!r:.60}: the text that begins with one $ is written $$"
-                problems(("defaults", name, *place), message, "wrong-value")
+                problems(("defaults", str(name), *place), message, "wrong-value")
     return {str(name): unescaped(value) for name, value in defaults.items()}
 
 

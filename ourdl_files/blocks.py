@@ -106,6 +106,7 @@ def _read(tree: Mapping[str, Any], ops: Ops, problems: Problems) -> Block:
             message = f"the name '{name}' is taken: it stands in [{section}] too"
             related = (((section, name), "it is taken here"),)
             problems(("nodes", name), message, "taken-name", at_key=True, related=related)
+            top.uses[name].sound = False
     cut_circles(blocks, problems)
     never_used(blocks, [*blocks.values(), top], problems)
     return top

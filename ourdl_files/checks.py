@@ -83,10 +83,15 @@ def _way(node: Node) -> list[Node]:
     while level and len(found) < MOST_SHOWN:
         parents = [parent for each in level for parent in each.parents if parent is not None]
         level = [each.parents[0] if isinstance(each, Output) else each for each in parents]  # type: ignore[misc]
-        level = [each for each in level if not isinstance(each, Constant) and not (_is_made(each) and found)]
+        level = [each for each in level if not isinstance(each, Constant) and not _is_own(each, node, found)]
         found.update(dict.fromkeys(level))
         level = [each for each in dict.fromkeys(level) if not isinstance(each, Variable)]
     return list(found)[:MOST_SHOWN]
+
+
+def _is_own(parent: Node, node: Node, found: object) -> bool:
+    """Whether a parent was made: by ``node`` itself, or on the way to it, where that says nothing."""
+    return _is_made(parent) and bool(found or str(parent).rpartition(".")[0] == str(node))
 
 
 def _is_made(node: Node) -> bool:

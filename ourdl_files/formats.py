@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ourdl_core.errors import did_you_mean
-from ourdl_core.problems import Problem
+from ourdl_core.problems import Problem, kind_of
 from ourdl_files.document import Document
 from ourdl_files.problems import ModelFileError
 from ourdl_files.spelling import MAX_BYTES, MAX_DEPTH, MAX_VALUES, SpellingError
@@ -45,8 +45,7 @@ def read_document(path: str | Path) -> Document:
         spans = [None if at is None else document.between(at, at + 1) for at, _, _ in error.slips]
         raise ModelFileError(str(path), problems, document, spans) from None
     if not isinstance(tree, dict):
-        found = "nothing" if tree is None else type(tree).__name__
-        raise _refused(path, f"a model file is a table of sections, found {found}", "wrong-type")
+        raise _refused(path, f"a model file is a table of sections, found {kind_of(tree)}", "wrong-type")
     return Document(str(path), text, path.suffix.lower(), tree)
 
 
@@ -157,9 +156,13 @@ def read_json(text: str) -> Any:
         raise SpellingError(message, offset, "duplicate-key") from None
     except _ConstantError as error:
         message = f"JSON has no {error}: leave the key out, or write the model as TOML, which has nan and inf"
-        raise SpellingError(message, text.find(str(error))) from None
+        raise SpellingError(message, next(each.start() for each in _NO_NUMBER.finditer(text) if each[1])) from None
     except ValueError as error:  # a whole number of more digits than Python reads
         raise SpellingError(str(error).partition(";")[0]) from None
+
+
+# Texts, so that what stands in them is passed over, and the words that are meant.
+_NO_NUMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"|(NaN|-?Infinity)', re.DOTALL)
 
 
 class _TwiceError(Exception):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 from ourdl_core import Graph, Node, Range, Record, Spec, Variable
 from ourdl_core.node import order_of
-from ourdl_core.problems import Problems
+from ourdl_core.problems import Problems, kind_of
 from ourdl_core.rows import read_record
 from ourdl_core.tables import table_of
 from ourdl_train.optimizers import OptimizerName
@@ -99,7 +99,7 @@ class DataSettings:
     def read(cls, table: Any, problems: Problems) -> Self | None:
         """The settings in a table, in which every key but ``file`` and ``split`` is an input."""
         if not isinstance(table, Mapping):
-            problems((), f"must be a table, found {type(table).__name__} {table!r:.60}", "wrong-type")
+            problems((), f"[data] must be a table, found {kind_of(table)}: {table!r:.60}", "wrong-type")
             return None
         before = len(problems)
         file = table.get("file")
