@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ourdl_cli import draw_command
 from ourdl_cli.layout import say, width
 from ourdl_files import load
 
@@ -21,6 +22,7 @@ def add(commands: Any) -> None:
     )
     summary.add_argument("--json", action="store_true", help="write JSON")
     summary.set_defaults(run=show_summary)
+    draw_command.add(commands)
 
 
 def _size(text: str) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """The core of OurDL: the Node protocol, op records, the registry, gradients, Programs. Knows no op."""
 
 from ourdl_core.arrays import Spec, dtype_in, namespace, spec_of
-from ourdl_core.attributes import DType, Named, Range
+from ourdl_core.attributes import DType, Length, Named, Range
 from ourdl_core.contract import Contract, Error, Sample
 from ourdl_core.errors import OpError, did_you_mean
 from ourdl_core.function import Function, placeholders
@@ -31,6 +31,7 @@ __all__ = [
     "Initializer",
     "InitializerName",
     "Key",
+    "Length",
     "Named",
     "Node",
     "NodeProtocol",

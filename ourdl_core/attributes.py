@@ -1,12 +1,13 @@
 """Attributes: annotated class fields that are checked and converted when a record is made.
 
 The annotation is the schema: it says what a model file may write, what ``ourdl show`` prints and what a message expects.
-Understood are bool, int, float, str, ``DType``, ``Literal``, ``X | None``, unions, tuples, ``Annotated`` with ``Range``,
-``Named`` (a plugin by name) and any class (an instance of it).
+Understood are bool, int, float, str, ``DType``, ``Literal``, ``X | None``, unions, tuples, ``Mapping[str, X]`` (kept as a
+tuple of pairs), ``Annotated`` with ``Range``, ``Length`` or ``Named`` (a plugin by name) and any class (an instance of it).
 """
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -27,7 +28,10 @@ else:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, used in ``Annotated[float, Range(low=0)]``; ``open_low`` and ``open_high`` exclude the bound."""
+    """Bounds of a number, used in ``Annotated[float, Range(low=0)]``; ``open_low`` and ``open_high`` exclude the bound.
+
+    A number that is to be finite has ``high=math.inf, open_high=True``.
+    """
 
     low: float | None = None
     high: float | None = None
@@ -42,7 +46,18 @@ class Range:
     def __str__(self) -> str:
         low = "" if self.low is None else f"{'more than' if self.open_low else 'at least'} {self.low:g}"
         high = "" if self.high is None else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        high = "finite" if self.high == math.inf and self.open_high else high
         return " and ".join(part for part in (low, high) if part)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How many values a list or a table has at least, used in ``Annotated[tuple[int, ...], Length(2)]``."""
+
+    low: int
+
+    def __str__(self) -> str:
+        return f"with at least {self.low} value{'' if self.low == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,11 @@ class Field:
         extras = get_args(self.annotation)[1:] if get_origin(self.annotation) is Annotated else ()
         return next((each for each in extras if isinstance(each, Named)), None)
 
+    @property
+    def holds_table(self) -> bool:
+        """Whether a tuple of pairs stands for a table."""
+        return self.annotation is Any or any(map(_is_table, (self.annotation, *get_args(self.annotation))))
+
     def convert(self, value: Any, owner: str) -> Any:
         """``value`` as the annotation wants it; TypeError or ValueError that name the op and the attribute."""
         try:
@@ -128,17 +148,21 @@ def describe(annotation: Any) -> str:
     if origin is Annotated:
         base, *extras = get_args(annotation)
         named = [e.noun for e in extras if isinstance(e, Named)]
-        ranges = " ".join(f" {e}" for e in extras if isinstance(e, Range))
+        ranges = " ".join(f" {e}" for e in extras if isinstance(e, (Range, Length)))
         return f"the name of {a(named[0])}" if named else describe(base) + ranges
     if origin is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(annotation))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe(choice) for choice in get_args(annotation))
+        choices = get_args(annotation)
+        bounded = any(get_origin(choice) is Annotated for choice in choices)
+        return (", or " if bounded else " or ").join(map(describe, choices))
     if origin is tuple:
         inner = get_args(annotation)
         if len(inner) == 2 and inner[1] is Ellipsis:
             return f"a list of {describe(inner[0])}"
         return f"a list of {len(inner)} values ({', '.join(describe(i) for i in inner)})"
+    if _is_table(annotation):
+        return f"a table of {describe(_in_table(annotation))}"
     if annotation is type(None):
         return "none"
     return "a dtype" if annotation is DType else getattr(annotation, "__name__", str(annotation))
@@ -159,7 +183,20 @@ def convert(value: Any, annotation: Any) -> Any:
         return _convert_union(value, annotation)
     if origin is tuple:
         return _convert_tuple(value, annotation)
+    if _is_table(annotation):
+        return _convert_table(value, annotation)
     return _convert_plain(value, annotation)
+
+
+def _is_table(annotation: Any) -> bool:
+    """Whether this is ``Mapping[str, X]``, with bounds or without."""
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return get_origin(bare) is Mapping
+
+
+def _in_table(annotation: Any) -> Any:
+    """The ``X`` of ``Mapping[str, X]``."""
+    return get_args(annotation)[1]
 
 
 def _wrong(value: Any, annotation: Any) -> TypeError:
@@ -176,6 +213,8 @@ def _convert_plain(value: Any, annotation: Any) -> Any:
             raise ValueError(f"must be a dtype such as 'float32', found {value!r:.60}") from None
         if value is None or found.kind not in "biufc":
             raise ValueError(f"must be a numeric dtype such as 'float32', found {value!r:.60}")
+        if isinstance(value, str) and value != found.name:  # 'f4', and 'long', which is not the same everywhere
+            raise ValueError(f"must be a dtype by its name: write {found.name!r}, found {value!r:.60}")
         return found.name
     if annotation is float and type(value) is int:
         return float(value)
@@ -202,6 +241,8 @@ def _convert_annotated(value: Any, annotation: Any) -> Any:
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, (int, float)) and number not in extra:
                     raise ValueError(f"must be {extra}, found {number!r}")
+        if isinstance(extra, Length) and len(value) < extra.low:
+            raise ValueError(f"must be {describe(annotation)}, found {value!r:.60}")
     return value
 
 
@@ -230,6 +271,19 @@ def _convert_tuple(value: Any, annotation: Any) -> Any:
     if len(inner) != len(value):
         raise ValueError(f"must be {describe(annotation)}, found {len(value)} values")
     return tuple(convert(item, kind) for item, kind in zip(value, inner, strict=True))
+
+
+def _convert_table(value: Any, annotation: Any) -> Any:
+    pairs = value.items() if isinstance(value, Mapping) else value if isinstance(value, tuple) else None
+    if pairs is None or not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+        raise _wrong(value, annotation)
+    found = []
+    for key, each in pairs:
+        try:
+            found.append((key, convert(each, _in_table(annotation))))
+        except ValueError as error:
+            raise ValueError(f"at {key!r:.60} {error}") from None
+    return tuple(found)
 
 
 def freeze(value: Any) -> Any:

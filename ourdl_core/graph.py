@@ -39,22 +39,23 @@ class Graph:
         if node._label is None:
             node._label = Label(free_name(node.kind.lower(), self._taken))
         name = str(node._label)
-        if self._nodes.setdefault(name, node) is not node:
+        if self._nodes.get(name, node) is not node:
             raise ValueError(
                 f"the name '{name}' is taken by {self._nodes[name].describe()}: names are unique in a graph"
             )
-        self._taken[name] = 1
         if not (isinstance(node, Variable) and node.made is not None):
             self._refuse_ambiguous(name)
+        self._nodes[name] = node
+        self._taken[name] = 1
 
     def _refuse_ambiguous(self, name: str) -> None:
         """``dense.weight`` is what the node ``dense`` made: no other node is called so."""
         owner = name.rpartition(".")[0]
-        if owner:
-            self._owners.setdefault(owner, name)
         if owner in self._nodes or name in self._owners:
             taken = name if owner in self._nodes else self._owners[name]
             raise ValueError(f"the name '{taken}' stands for what the node '{taken.rpartition('.')[0]}' makes: give another")
+        if owner:
+            self._owners.setdefault(owner, name)
 
     @property
     def nodes(self) -> list[Node]:

@@ -123,6 +123,10 @@ class Registry:
         """Return every bare name that may be written here, sorted: installed, aliases and local ones."""
         return self._resolver.names()
 
+    def spellings(self) -> dict[str, Entry]:
+        """Return every spelling that a person may write here, ``Name`` to ``domain::Name-vN``, and its entry."""
+        return self._resolver.spellings()
+
     def entries(self) -> list[Entry]:
         """Return every installed entry that the environment does not hide, by domain, name and version."""
         return self._resolver.entries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -57,6 +58,22 @@ class Resolver:
         """Return every bare name that stands for something, or for too much, to a person here."""
         installed = (name for name in self.index.providers if self.visible(name))
         return sorted({*installed, *self.scopes.visible()})
+
+    def spellings(self) -> dict[str, Entry]:
+        """Return every spelling by which a person may name something here, and what it stands for.
+
+        A name that stands for too much has no entry, and neither have further spellings of a domain (``Acme::Snake``).
+        """
+        found: dict[str, Entry] = {}
+        for name in self.names():
+            offered = self.visible(name)
+            versions = {entry.version for entries in offered.values() for entry in entries}
+            for domain in (None, *offered):
+                for version in (None, *sorted(versions)):
+                    wanted = Reference(domain, name, version)
+                    with contextlib.suppress(OpError):
+                        found[str(wanted)] = self.choose(wanted, None).entry
+        return found
 
     def _order(
         self, wanted: Reference, within: str | None, visible: dict[str, tuple[Entry, ...]]

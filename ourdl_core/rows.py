@@ -17,7 +17,7 @@ from ourdl_core.problems import Problems, kind_of
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, State
 
-_KINDS = ("parameter", "state", "key")
+KINDS = ("parameter", "state", "key")
 
 
 def read_constant(row: Any, problems: Problems) -> Constant | None:
@@ -57,8 +57,8 @@ def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -
     dtype = _read(row, "dtype", DType, problems)
     init = _read(row, "init", InitializerName, problems)
     kind = row.get("kind", "parameter")
-    if kind not in _KINDS:
-        problems(("kind",), f"must be one of {', '.join(map(repr, _KINDS))}, found {kind!r:.60}", "wrong-value")
+    if kind not in KINDS:
+        problems(("kind",), f"must be one of {', '.join(map(repr, KINDS))}, found {kind!r:.60}", "wrong-value")
     if len(problems) > before:
         return None
     numbers = tuple(None if isinstance(size, str) else size for size in shape or ())

@@ -28,7 +28,7 @@ def plain(value: Any, field: Field, defaults: bool = False) -> Any:
     if field.named is not None and isinstance(value, Record):
         return _plugin(value, field.named.registry, defaults)
     try:
-        return _unfrozen(value, field.annotation is Any)
+        return _unfrozen(value, field.holds_table)
     except TypeError as error:
         raise ValueError(f"attribute '{field.name}' is {error}: a file holds numbers, text, lists and tables") from None
 
@@ -42,7 +42,7 @@ def _plugin(record: Record, registry: Any, defaults: bool) -> Any:
 
 
 def _unfrozen(value: Any, free: bool) -> Any:
-    """Tuples as lists; in an attribute of any type (``free``) tuples of pairs, which is how it keeps a table, as a table."""
+    """Tuples as lists; where they may be tables (``free``), tuples of pairs as tables."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if not isinstance(value, tuple):

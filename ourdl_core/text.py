@@ -8,41 +8,44 @@ from ourdl_core.arrays import Spec
 from ourdl_core.node import Constant, Node, Output, order_of
 
 if TYPE_CHECKING:
+    from ourdl_core.plan import Plan
     from ourdl_core.program import Program
 
 
 def program_text(program: Program) -> str:
     """The layout of a Program: its inputs, its state, one line a step, its outputs and updates."""
     plan = program.plan()
-    layout = plan.layout
-    names: dict[Node, str] = {}
+    names = names_in(program, plan)
     inputs = plan.leaves[: plan.inputs]
-    for name, leaf in zip(program.input_names, inputs, strict=True):
-        names[leaf] = name
-    for name, leaf in zip(plan.names, plan.leaves[plan.inputs :], strict=True):
-        names[leaf] = name
     lines = [f"program({', '.join(f'{names[leaf]}: {leaf.spec}' for leaf in inputs)})  # {program.mode}"]
     lines += [f"  {v.kind_of_state} {n}: {plan.specs[v]}" for v, n in zip(plan.variables, plan.names, strict=True)]
-    steps = set(layout.nodes)
+    leaves = set(plan.leaves)
+    lines += [f"  {name} = {_call(node, names)}" for node, name in names.items() if node not in leaves]
+    count = len(program._outputs)
+    keys = program.outputs if isinstance(program.outputs, dict) else [None] * count
+    shown = [(f"{k}=" if k else "") + name_in(n, names) for k, n in zip(keys, plan.roots[:count], strict=True)]
+    lines.append(f"  return {', '.join(shown)}")
+    for variable, node in zip(plan.updated, plan.roots[count:], strict=True):
+        lines.append(f"  update {variable.name} = {name_in(node, names)}")
+    return "\n".join(lines)
+
+
+def names_in(program: Program, plan: Plan) -> dict[Node, str]:
+    """The names by which the text speaks of inputs and state, then of each step, in their order: ``v1``, ``v2``."""
+    names = dict(zip(plan.leaves, [*program.input_names, *plan.names], strict=True))
+    steps = set(plan.layout.nodes)
     for node in order_of(plan.roots):
         if node in steps:
             names[node] = f"v{len(names) - len(plan.leaves) + 1}"
-            lines.append(f"  {names[node]} = {_call(node, names)}")
-    count = len(program._outputs)
-    keys = program.outputs if isinstance(program.outputs, dict) else [None] * count
-    shown = [(f"{k}=" if k else "") + _name(n, names) for k, n in zip(keys, plan.roots[:count], strict=True)]
-    lines.append(f"  return {', '.join(shown)}")
-    for variable, node in zip(plan.updated, plan.roots[count:], strict=True):
-        lines.append(f"  update {variable.name} = {_name(node, names)}")
-    return "\n".join(lines)
+    return names
 
 
 def _call(node: Node, names: dict[Node, str]) -> str:
     if isinstance(node, Output):
-        return f"{_name(node.parents[0], names)}[{node.index}]"
+        return f"{name_in(node.parents[0], names)}[{node.index}]"
     assert node.op is not None
     attributes = [f"{k}={v!r}" for k, v in node.op.attributes().items()]
-    arguments = [_name(p, names) for p in node.parents]
+    arguments = [name_in(p, names) for p in node.parents]
     return f"{type(node.op).__name__}({', '.join([*arguments, *attributes])})  # {_spec(node)}"
 
 
@@ -51,7 +54,8 @@ def _spec(node: Node) -> str:
     return str(spec) if isinstance(spec, Spec) else ", ".join(map(str, spec))
 
 
-def _name(node: Node | None, names: dict[Node, str]) -> str:
+def name_in(node: Node | None, names: dict[Node, str]) -> str:
+    """What the text writes for a value: its name, or how it comes about where it is no step."""
     if node is None:
         return "None"
     if node in names:

@@ -7,14 +7,15 @@ from typing import Any
 
 from ourdl_core.problems import Path
 from ourdl_files.block_copies import Copy, Use, written
-from ourdl_files.block_definitions import Block, attribute_of
+from ourdl_files.block_definitions import Block
 from ourdl_files.block_rows import is_count
+from ourdl_files.block_values import attribute_of
 from ourdl_files.spelling import MAX_DEPTH
 
 MAX_BLOCKS = 1_000
 MAX_NESTED = 32
 MAX_NODES = 100_000
-MAX_VALUES = 1_000_000
+MAX_VALUES = 600_000
 MAX_CHARACTERS = 50_000_000
 
 
@@ -83,28 +84,28 @@ class Substitution:
 
     def fill(self, use: Use | None, value: Any, path: Path, depth: int = 0) -> Any:
         """``value`` with ``"$name"`` replaced by the attribute of ``use`` and ``"$$"`` by ``"$"``; as it is without one."""
-        self._count(value, path, depth)
-        if isinstance(value, str) and use is not None:
-            word = attribute_of(value)
-            if word is None:
-                return value[1:] if value.startswith("$$") else value
-            given, outer = use.value_of(word)
-            return self.fill(outer, given, path, depth)
-        if isinstance(value, list):
-            return [self.fill(use, each, path, depth + 1) for each in value]
-        if isinstance(value, Mapping):
-            return {key: self.fill(use, each, path, depth + 1) for key, each in value.items()}
-        return value
-
-    def _count(self, value: Any, path: Path, depth: int) -> None:
-        self._values += 1
-        self._characters += len(value) if isinstance(value, str) else 0
-        if depth > MAX_DEPTH:
-            raise TooMuchError(path, f"with this, tables are nested more than {MAX_DEPTH} deep")
+        if isinstance(value, str):
+            return self._text(use, value, path, depth)
+        if not isinstance(value, (list, Mapping)):
+            return value
+        self._values += 1 + len(value)
         if self._values > MAX_VALUES:
             refuse(path, MAX_VALUES, "values")
+        if depth > MAX_DEPTH:
+            raise TooMuchError(path, f"with this, tables are nested more than {MAX_DEPTH} deep")
+        if isinstance(value, list):
+            return [self.fill(use, each, path, depth + 1) for each in value]
+        return {key: self.fill(use, each, path, depth + 1) for key, each in value.items()}
+
+    def _text(self, use: Use | None, value: str, path: Path, depth: int) -> Any:
+        word = None if use is None else attribute_of(value)
+        if use is not None and word is not None:
+            given, outer = use.value_of(word)
+            return self.fill(outer, given, path, depth)
+        self._characters += len(value)
         if self._characters > MAX_CHARACTERS:
             refuse(path, MAX_CHARACTERS, "characters")
+        return value[1:] if use is not None and value.startswith("$$") else value
 
 
 def why_not(tree: Mapping[str, Any]) -> str | None:

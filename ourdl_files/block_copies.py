@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ourdl_core.problems import Path, Problems
-from ourdl_files.block_definitions import SECTIONS, Block, UseRow, attribute_of
+from ourdl_files.block_definitions import SECTIONS, Block, UseRow
 from ourdl_files.block_rows import is_count, wrong_count
+from ourdl_files.block_values import attribute_of
 
 
 @dataclass(eq=False)

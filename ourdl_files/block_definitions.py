@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ourdl_core.problems import Path, Problems
+from ourdl_core.problems import Path, Problems, kind_of
+from ourdl_files.block_values import attribute_of, attributes_in, measure, texts, unescaped
 
 SECTIONS = ("nodes", "parameters", "constants")
 KEYS = ("inputs", "attributes", "defaults", "outputs", *SECTIONS)
@@ -75,60 +76,17 @@ class Block:
         return measure(self.sections)
 
 
-def attribute_of(value: object) -> str | None:
-    """The attribute that ``"$name"`` stands for; None for any other value."""
-    named = isinstance(value, str) and value.startswith("$") and not value.startswith("$$")
-    return str(value)[1:] if named else None
-
-
-def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """The texts in a value, each with its path in there."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, (list, Mapping)):
-        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from texts(each, (*path, key if isinstance(key, int) else str(key)))
-
-
-def attributes_in(value: Any) -> Iterator[str]:
-    """The attributes that the texts in a value stand for."""
-    for _, text in texts(value):
-        word = attribute_of(text)
-        if word is not None:
-            yield word
-
-
-def measure(value: Any) -> tuple[int, int]:
-    """How many values there are in a value, itself included, and how many characters in its texts and keys."""
-    if isinstance(value, str):
-        return 1, len(value)
-    if not isinstance(value, (list, Mapping)):
-        return 1, 0
-    inner = [measure(each) for each in (value.values() if isinstance(value, Mapping) else value)]
-    keys = sum(len(key) for key in value if isinstance(key, str)) if isinstance(value, Mapping) else 0
-    return 1 + sum(values for values, _ in inner), keys + sum(characters for _, characters in inner)
-
-
-def unescaped(value: Any) -> Any:
-    """A plain value whose texts with ``$$`` begin with one ``$``."""
-    if isinstance(value, str):
-        return value[1:] if value.startswith("$$") else value
-    if isinstance(value, list):
-        return [unescaped(each) for each in value]
-    return {key: unescaped(each) for key, each in value.items()} if isinstance(value, Mapping) else value
-
-
 def read_blocks(table: Any, problems: Problems) -> dict[str, Block]:
     """The blocks of a table; those that are no tables are told, and are there with nothing in them."""
     if not isinstance(table, Mapping):
-        problems((), f"must be a table of blocks, found {type(table).__name__} {table!r:.60}", "wrong-type")
+        problems((), f"[blocks] must be a table of blocks, found {kind_of(table)}: {table!r:.60}", "wrong-type")
         return {}
     return {str(name): _block(str(name), row, problems.within(str(name))) for name, row in table.items()}
 
 
 def _block(name: str, row: Any, problems: Problems) -> Block:
     if not isinstance(row, Mapping):
-        message = f"a block is a table of inputs, nodes and outputs, found {type(row).__name__} {row!r:.60}"
+        message = f"a block is a table of inputs, nodes and outputs, found {kind_of(row)}: {row!r:.60}"
         problems((), message, "wrong-type")
         return Block(name, sound=False)
     before = len(problems)
@@ -156,7 +114,7 @@ def _block(name: str, row: Any, problems: Problems) -> Block:
 def _list_of_names(row: Mapping[str, Any], key: str, problems: Problems) -> tuple[str, ...]:
     names = row.get(key, [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        problems((key,), f'must be a list of names, as ["x"]; found {names!r:.60}', "wrong-type")
+        problems((key,), f"'{key}' must be a list of names, as [\"x\"]; found {kind_of(names)}: {names!r:.60}", "wrong-type")
         return ()
     for place, name in enumerate(names):
         if name in names[:place] and name not in names[place + 1 :]:
@@ -167,7 +125,11 @@ def _list_of_names(row: Mapping[str, Any], key: str, problems: Problems) -> tupl
 def _defaults(row: Mapping[str, Any], attributes: tuple[str, ...], problems: Problems) -> dict[str, Any]:
     defaults = row.get("defaults", {})
     if not isinstance(defaults, Mapping):
-        problems(("defaults",), f"must be a table, as {{ rate = 0.1 }}; found {defaults!r:.60}", "wrong-type")
+        problems(
+            ("defaults",),
+            f"'defaults' must be a table, as {{ rate = 0.1 }}; found {kind_of(defaults)}: {defaults!r:.60}",
+            "wrong-type",
+        )
         return {}
     for name, value in defaults.items():
         if name in attributes:
@@ -190,7 +152,7 @@ def _attribute_places(attributes: tuple[str, ...], defaults: Mapping[str, Any]) 
 def _rows(row: Mapping[str, Any], section: str, problems: Problems) -> Rows:
     rows = row.get(section, {})
     if not isinstance(rows, Mapping):
-        problems((section,), f"must be a table, found {type(rows).__name__} {rows!r:.60}", "wrong-type")
+        problems((section,), f"'{section}' must be a table, found {kind_of(rows)}: {rows!r:.60}", "wrong-type")
         return {}
     return {str(name): each for name, each in rows.items()}
 
@@ -214,7 +176,7 @@ def _outputs(block: Block, row: Mapping[str, Any], problems: Problems) -> tuple[
         problems((), "'outputs' is missing: the name of a node of the block, or a list of names", "missing-key")
         return ()
     if not isinstance(listed, list) or not listed or not all(isinstance(each, str) for each in listed):
-        message = f"must be the name of a node of the block, or a list of names; found {found!r:.60}"
+        message = f"'outputs' must be the name of a node of the block, or a list of names; found {found!r:.60}"
         problems(("outputs",), message, "wrong-type")
         return ()
     nodes = block.sections["nodes"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ourdl_core.problems import Path
 from ourdl_files.block_copies import Copies, Copy, names_before, written
-from ourdl_files.block_definitions import attribute_of
+from ourdl_files.block_values import attribute_of
 
 
 class Names:

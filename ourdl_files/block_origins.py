@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from ourdl_core.problems import Path, Problem, Problems
 from ourdl_files.block_copies import Copies, Copy, Entry
-from ourdl_files.block_definitions import SECTIONS, attribute_of
+from ourdl_files.block_definitions import SECTIONS
 from ourdl_files.block_rows import Ops
+from ourdl_files.block_values import attribute_of
 
 MOST_FOUND = 400  # mistakes, counted in each copy
 OF_PARENTS = ("undefined-name", "several-outputs", "wrong-parent")  # mistakes of what is named, not of the row

@@ -9,11 +9,12 @@ from typing import Any
 
 from ourdl_core.problems import Path, Problem, Problems
 from ourdl_files.block_amount import Substitution, TooMuchError, check_amount, why_not
+from ourdl_files.block_circles import cut_circles, never_used
 from ourdl_files.block_copies import Copies, Copy, Use
 from ourdl_files.block_definitions import SECTIONS, Block, read_blocks
 from ourdl_files.block_names import Names
 from ourdl_files.block_origins import MOST_FOUND, Origin, Origins, merged
-from ourdl_files.block_rows import Ops, cut_circles, is_use, never_used, read_rows
+from ourdl_files.block_rows import Ops, is_use, read_rows
 
 
 @dataclass(frozen=True)

@@ -109,5 +109,7 @@ def _path(node: Node) -> Path:
 def _said(node: Node) -> str:
     spec: Any = node.spec
     shown = str(spec) if isinstance(spec, Spec) else ", ".join(map(str, spec))
+    if isinstance(node, Variable) and node.sizes is not None:  # with the names of sizes
+        shown = f"{spec.dtype}[{', '.join('?' if n is None else str(n) for n in node.sizes)}]"
     inputs = ", ".join(str(parent) for parent in node.parents if parent is not None)
     return f"{node} = {node.kind}({inputs}) is {shown}" if node.op is not None else f"{node} is {shown}"

@@ -279,9 +279,11 @@ def _install(package: str, version: str, again: bool = False) -> str:
     return f"python -m pip install {'--force-reinstall ' if again else ''}{package}=={version}"
 
 
-def known_to_lock(model: str | Path, use: Use) -> str | None:
-    """What the lock says of a name that is not installed; None where there is no lock, or it does not know it."""
+def known_to_lock(model: str | Path, tree: Mapping[str, Any]) -> dict[TreePath, str]:
+    """By place in the tree, which package the lock has a name from; nothing where there is no lock."""
     try:
-        return _Check(Path(model), read_lock(model)).known(use)
+        check = _Check(Path(model), read_lock(model))
     except LockError:
-        return None
+        return {}
+    found = ((use.path, check.known(use)) for use in used_names(tree))
+    return {path: known for path, known in found if known is not None}

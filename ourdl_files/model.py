@@ -16,10 +16,12 @@ from ourdl_files.blocks import expand, told_once
 from ourdl_files.checks import check_graph, check_tree
 from ourdl_files.document import Document
 from ourdl_files.formats import read_document
-from ourdl_files.lock import check_lock, known_to_lock, used_names
+from ourdl_files.lock import check_lock, known_to_lock
 from ourdl_files.problems import ModelFileError
 
 sections = Registry("ourdl.sections")
+
+UNINSTALLED = ("unknown-name", "missing-version")  # the codes of names that another package may know
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _checked(tree: Mapping[str, Any], document: Document | None) -> Model:
         section.compare(expanded.tree[name], reading.graph, problems.within(name), reading.unbuilt)
     if problems:
         told = told_once(problems.found, expanded)
-        raise ModelFileError(_named(document), [_with_lock(each, document) for each in told], document)
+        raise ModelFileError(_named(document), _with_lock(told, document), document)
     return Model(reading.graph, settings, None if document is None else Path(document.source))
 
 
@@ -86,13 +88,13 @@ def _named(document: Document | None) -> str:
     return "the model" if document is None else document.source
 
 
-def _with_lock(problem: Problem, document: Document | None) -> Problem:
-    """A name that is not installed, with the package that the lock has it from."""
-    if document is None or problem.code not in ("unknown-name", "missing-version"):
-        return problem
-    uses = (use for use in used_names(document.tree) if use.path == problem.path)
-    known = next((known_to_lock(document.source, use) for use in uses), None)
-    return problem if known is None else replace(problem, message=f"{problem.message}\n{known}")
+def _with_lock(problems: list[Problem], document: Document | None) -> list[Problem]:
+    """The mistakes, where a name is not installed with the package that the lock has it from."""
+    if document is None or not any(each.code in UNINSTALLED for each in problems):
+        return problems
+    known = known_to_lock(document.source, document.tree)
+    of = {each: known.get(each.path) for each in problems if each.code in UNINSTALLED}
+    return [replace(each, message=f"{each.message}\n{of[each]}") if of.get(each) else each for each in problems]
 
 
 def _sections(tree: Mapping[str, Any], problems: Problems) -> dict[str, Any]:

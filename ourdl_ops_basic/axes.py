@@ -1,8 +1,10 @@
 """Axes: adding, removing, moving and turning them."""
 
+from typing import Annotated
+
 import numpy as np
 
-from ourdl_core import Op, ShapeOnly, Spec, namespace, ops
+from ourdl_core import Length, Op, ShapeOnly, Spec, namespace, ops
 
 Axes = int | tuple[int, ...] | None
 
@@ -185,11 +187,7 @@ class Diagonal(Op):
     """
 
     view = True
-    axes: tuple[int, ...] = (-2, -1)
-
-    def check(self):
-        if len(self.axes) < 2:
-            raise ValueError(f"Diagonal: axes are two or more, found {self.axes}")
+    axes: Annotated[tuple[int, ...], Length(2)] = (-2, -1)
 
     def compute(self, x):
         xp = namespace(x)
@@ -221,11 +219,7 @@ class FromDiagonal(Op):
            [0., 4.]])
     """
 
-    axes: tuple[int, ...] = (-2, -1)
-
-    def check(self):
-        if len(self.axes) < 2:
-            raise ValueError(f"FromDiagonal: axes are two or more, found {self.axes}")
+    axes: Annotated[tuple[int, ...], Length(2)] = (-2, -1)
 
     def compute(self, x):
         xp = namespace(x)

@@ -1,8 +1,10 @@
 """Joining arrays along an axis, and cutting them again."""
 
+from typing import Annotated
+
 import numpy as np
 
-from ourdl_core import Op, ShapeOnly, Spec, namespace, ops
+from ourdl_core import Length, Op, Range, ShapeOnly, Spec, namespace, ops
 from ourdl_ops_basic.axes import normalised
 
 
@@ -79,16 +81,12 @@ class Split(Op):
     """
 
     view = True
-    parts: int | tuple[int, ...] = 2
+    parts: Annotated[int, Range(low=1)] | Annotated[tuple[Annotated[int, Range(low=0)], ...], Length(1)] = 2
     axis: int = -1
 
     @property
     def num_outputs(self):
         return self.parts if isinstance(self.parts, int) else len(self.parts)
-
-    def check(self):
-        if self.num_outputs < 1 or (isinstance(self.parts, tuple) and min(self.parts) < 0):
-            raise ValueError(f"Split: parts is a number from 1, or sizes from 0; found {self.parts}")
 
     def _sizes(self, total):
         """The sizes of the pieces; None for those not known."""

@@ -1,10 +1,11 @@
 """Shapes: reshaping, broadcasting, and what undoes it. Where a graph needs sizes, it says ``...Like``."""
 
 import math
+from typing import Annotated
 
 import numpy as np
 
-from ourdl_core import Op, ShapeOnly, Spec, broadcast_shapes, dtype_in, namespace, ops
+from ourdl_core import Op, Range, ShapeOnly, Spec, broadcast_shapes, dtype_in, namespace, ops
 
 
 class OnesLike(Op):
@@ -100,10 +101,10 @@ class Reshape(Op):
     """
 
     view = True
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Range(low=-1)], ...]
 
     def check(self):
-        if self.shape.count(-1) > 1 or any(n < -1 for n in self.shape):
+        if self.shape.count(-1) > 1:
             raise ValueError(f"Reshape: sizes are 0 or more, one may be -1; found {self.shape}")
 
     def compute(self, x):
@@ -182,11 +183,7 @@ class Expand(Op):
     """
 
     view = True
-    shape: tuple[int, ...]
-
-    def check(self):
-        if any(n < 0 for n in self.shape):
-            raise ValueError(f"Expand: sizes are 0 or more (1 keeps the size of x); found {self.shape}")
+    shape: tuple[Annotated[int, Range(low=0)], ...]
 
     def compute(self, x):
         shape = broadcast_shapes("Expand", [tuple(getattr(x, "shape", ())), self.shape])

@@ -7,14 +7,18 @@ One step of one parameter is a composite op, whose states (momentum, moments) ar
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from ourdl_core import Composite, Graph, Named, Node, Range, Record, State, Variable, grad, ops
+from ourdl_core import Composite, Graph, Length, Named, Node, Range, Record, State, Variable, grad, ops
 from ourdl_core.errors import did_you_mean
 from ourdl_core.registry import Registry
 
 registry = Registry("ourdl.optimizers")
+
+Rate = Annotated[float, Range(low=0, high=math.inf, open_high=True)]
+Rates = Rate | Annotated[Mapping[str, Rate], Length(1)]
 
 
 class Optimizer(Record):
@@ -25,19 +29,11 @@ class Optimizer(Record):
     """
 
     __slots__ = ()
-    lr: Any
+    lr: Rates
 
     def step(self) -> Composite:
         """The op that is given (parameter, gradient, lr) and returns the new parameter, with its states as slots."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to step")
-
-    def check(self) -> None:
-        rates = self.lr if isinstance(self.lr, tuple) else (("*", self.lr),)
-        if not rates or not all(isinstance(pair, tuple) and len(pair) == 2 and _is_rate(pair[1]) for pair in rates):
-            raise ValueError(
-                f"{type(self).__name__}: attribute 'lr' must be a number of at least 0, or a table of such numbers by "
-                f"parameter name, as {{ w = 0.05, b = 0.1 }}; found {_shown(self.lr)}"
-            )
 
     def rates(self, names: list[str]) -> dict[str, float]:
         """The learning rate of each parameter; LookupError for one without, and for a pattern that fits none."""
@@ -63,14 +59,6 @@ OptimizerName = Annotated[Any, _named]
 def optimizer(value: Any) -> Optimizer:
     """An optimizer from its name, from ``{"name": "Adam", "lr": 0.001}``, or itself."""
     return _named.load(value)
-
-
-def _is_rate(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
-
-
-def _shown(value: Any) -> str:
-    return f"{dict(value)!r:.80}" if isinstance(value, tuple) else f"{type(value).__name__} {value!r:.60}"
 
 
 class Updates:
@@ -176,7 +164,7 @@ class SGD(Optimizer):
     when it is used, not when it is gathered, and the first momentum is the first gradient. No Nesterov step.
     """
 
-    lr: Any = 0.01
+    lr: Rates = 0.01
     momentum: Decay = 0.0
 
     def step(self) -> Composite:
@@ -190,7 +178,7 @@ class Adam(Optimizer):
     ``p' = p - lr * (m' / (1 - beta1**t)) / (sqrt(v' / (1 - beta2**t)) + epsilon)``.
     """
 
-    lr: Any = 0.001
+    lr: Rates = 0.001
     beta1: Decay = 0.9
     beta2: Decay = 0.999
     epsilon: Annotated[float, Range(low=0)] = 1e-8

@@ -2,7 +2,8 @@
 
 A section (group ``ourdl.sections``) is a class with two class methods: ``read(table, problems)`` returns the settings, and
 ``compare(table, graph, problems, unbuilt)`` looks whether the table fits the graph, in which the nodes ``unbuilt`` are left
-out, since they are wrong. Both tell each mistake to ``problems(path, message)``, with a path inside the section.
+out, since they are wrong. Both tell each mistake to ``problems(path, message)``, with a path inside the section. A third one,
+``schema()``, returns the JSON Schema of the table; a section that is a Record needs none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ourdl_core import Graph, Node, Range, Record, Spec, Variable
 from ourdl_core.node import order_of
 from ourdl_core.problems import Problems, kind_of
 from ourdl_core.rows import read_record
+from ourdl_core.schemas import record_schema
 from ourdl_core.tables import table_of
 from ourdl_train.optimizers import OptimizerName
 
@@ -111,6 +113,17 @@ class DataSettings:
         inputs = {str(name): each for name, each in table.items() if name not in ("file", "split")}
         columns = {n: read_record(Columns, each, problems.within(n), owner=n)[0] for n, each in inputs.items()}
         return cls(str(file), columns, split) if len(problems) == before else None
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """What a file may write: every key but ``file`` and ``split`` is an input."""
+        file = {"type": "string", "minLength": 1, "description": "a CSV or NPZ file, relative to the model file"}
+        properties = {"file": file, "split": record_schema(Split)}
+        inputs = record_schema(Columns)
+        text = "The data: a file, how it is split, and the columns of each input."
+        required = ["file"]
+        found = {"properties": properties, "additionalProperties": inputs, "required": required}
+        return {"type": "object", "description": text, **found}
 
     @classmethod
     def compare(cls, table: Any, graph: Graph, problems: Problems, unbuilt: Collection[str]) -> None:

@@ -14,7 +14,7 @@ KINDS = ("input", "parameter", "state", "key", "value", "op", "output", "entry",
 class Box:
     """One box: its ``key`` (unique in the whole diagram), what it stands for, a title, and lines of text below it.
 
-    ``inside`` is the diagram of what it is made of, ``place`` the number of the input or output that an entry or exit stands
+    ``node`` is the node that it stands for, ``inside`` the diagram of what it is made of, ``place`` the number of the input or output that an entry or exit stands
     for, ``facts`` what a page tells beside the picture.
     """
 
@@ -22,6 +22,7 @@ class Box:
     kind: str
     title: str
     lines: tuple[str, ...] = ()
+    node: Any = None
     inside: Diagram | None = None
     place: int = 0
     facts: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -44,11 +45,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Boxes, in the order in which they are computed, and edges; ``name`` is what a reader calls it."""
+    """Boxes, in the order in which they are computed, and edges; ``name`` is what a reader calls it.
+
+    ``types`` knows what can be told of the nodes of the boxes, at any depth.
+    """
 
     name: str
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...] = ()
+    types: Any = field(default=None, compare=False)
 
     def everything(self) -> Iterator[tuple[Box, Diagram]]:
         """Every box, at any depth, with the diagram that it stands in."""

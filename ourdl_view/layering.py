@@ -44,12 +44,12 @@ def layers(count: int, links: Sequence[Link], first: Collection[int] = (), last:
     Boxes in ``first`` stand in the first row, those in ``last`` in the last one.
     """
     children: list[list[int]] = [[] for _ in range(count)]
-    waits = [0] * count
+    parents: list[list[int]] = [[] for _ in range(count)]
     for link in links:
         children[link.source].append(link.target)
-        waits[link.target] += 1
-    sources = [i for i in range(count) if not waits[i]]
-    order = list(sources)
+        parents[link.target].append(link.source)
+    waits = [len(above) for above in parents]
+    order = [i for i in range(count) if not waits[i]]
     row = [0] * count
     for box in order:  # which grows
         for child in children[box]:
@@ -59,12 +59,24 @@ def layers(count: int, links: Sequence[Link], first: Collection[int] = (), last:
                 order.append(child)
     if len(order) < count:
         raise ValueError("these edges go in a circle: a diagram is drawn from top to bottom")
-    for box in sources:
-        if children[box] and box not in first:
+    free = _free_to_fall(order, parents, children, set(first))
+    for box in reversed(order):
+        if free[box] and children[box]:
             row[box] = min(row[child] for child in children[box]) - 1
     for box in last:
         row[box] = max(row)
     return row
+
+
+def _free_to_fall(
+    order: Sequence[int], parents: list[list[int]], children: list[list[int]], held: Collection[int]
+) -> list[bool]:
+    """Whether a box has no parents, or only such that fall with it: their one use is on the way to it."""
+    free = [False] * len(order)
+    for box in order:
+        above = parents[box]
+        free[box] = box not in held and all(free[p] and len(set(children[p])) == 1 for p in above)
+    return free
 
 
 def in_rows(count: int, links: Sequence[Link], row: Sequence[int]) -> Rows:

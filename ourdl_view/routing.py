@@ -13,6 +13,7 @@ Ports = dict[str, dict[int, Point]]  # "entry" and "exit": by number, from the t
 
 # Room between rows: more where edges go far to the side, so that they are not too flat.
 _ROOM, _SLOPE, _MOST_ROOM = 34.0, 0.1, 110.0
+_ASIDE = 12.0  # how far a box may be from the border of its row
 # Between ends of edges at one box; between edges beside the drawing, which share their places when there are too many.
 _BESIDE, _LANE, _MOST_LANES = 18.0, 8.0, 40
 
@@ -58,8 +59,9 @@ class Router:
             at_box.setdefault(box, {}).setdefault(number, towards)
         place: dict[tuple[int, int], float] = {}
         for box, numbers in at_box.items():
-            ordered = sorted(numbers, key=lambda n: (n if kind == "exit" else 0, numbers[n], n))
-            room = min(_BESIDE, (self._sizes[box][0] - 16) / max(1, len(ordered) - 1))
+            ordered = sorted(numbers, key=lambda n: (numbers[n], n))
+            beside = _BESIDE if kind == "entry" else 2 * _BESIDE  # exits have a label
+            room = min(beside, (self._sizes[box][0] - 16) / max(1, len(ordered) - 1))
             for i, number in enumerate(ordered):
                 place[box, number] = self._middles[box] + (i - (len(ordered) - 1) / 2) * room
         found = []
@@ -88,8 +90,11 @@ class Router:
     # ---- rows -------------------------------------------------------------------------------------------------------
 
     def _top_of(self, box: int) -> float:
+        """A low box in a high row stands near the top, one that is computed from nothing near the bottom."""
         row = self._rows.row_of[box]
-        return self._top[row] + (self._high[row] - self._sizes[box][1]) / 2
+        spare = self._high[row] - self._sizes[box][1]
+        aside = min(spare / 2, _ASIDE)
+        return self._top[row] + (aside if self._rows.up[box] else spare - aside)
 
     def _bottom(self, row: int) -> float:
         return self._top[row] + self._high[row]

@@ -43,7 +43,7 @@ class Specs:
         self.sizes = sizes
         self.unnamed = unnamed
         self.guessed = False  # whether ``unnamed`` was used
-        self._rules = rules or {}
+        self._rules = {} if rules is None else rules
         self._otherwise = otherwise
         self._known: dict[Node, Any] = {}
 
@@ -134,13 +134,15 @@ class NamedShapes:
 
     MOST = 1000  # names that are followed; there are primes for no more
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], rules: Mapping[Variable, Any] | None = None) -> None:
         names = names[: self.MOST]
         draw = random.Random(0)
         ranges = ((11, 100 + 20 * len(names)), (1_000_000, 1_200_000)) if names else ()
         chosen = [draw.sample(_primes(*each), len(names)) for each in ranges]
-        self._declared = Specs({})
-        self._trials = [Specs(dict(zip(names, sizes, strict=True)), otherwise=self._declared) for sizes in chosen]
+        self._declared = Specs({}, rules=rules)
+        self._trials = [
+            Specs(dict(zip(names, sizes, strict=True)), rules=rules, otherwise=self._declared) for sizes in chosen
+        ]
         self._name_of = dict(zip(zip(*chosen, strict=True), names, strict=False))
 
     def of(self, node: Node) -> tuple[Shape, ...]:

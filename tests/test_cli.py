@@ -110,12 +110,12 @@ def test_every_mistake_of_a_model_file_is_told(capsys, tmp_path):
 
 def test_check_tells_of_every_file(capsys, tmp_path):
     (tmp_path / "wrong.toml").write_text(WINE.read_text().replace('"Relu"', '"Rellu"'))
-    status, out, err = run(capsys, "check", WINE, tmp_path / "wrong.toml", tmp_path / "gone.toml")
+    status, out, err = run(capsys, "check", WINE, tmp_path / "wrong.toml", tmp_path / "q.toml")
     assert (status, err) == (1, "")
     first, *rest = out.splitlines()
     assert first == f"{WINE}: 5 nodes, no mistakes"
     assert rest[0].startswith(f"{tmp_path / 'wrong.toml'}:12:17: no op named 'Rellu'.")
-    assert rest[-1] == f"{tmp_path / 'gone.toml'}: no such file."
+    assert rest[-1] == f"{tmp_path / 'q.toml'}: no such file."
 
 
 def test_check_writes_json_for_tools(capsys, tmp_path):

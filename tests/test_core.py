@@ -566,7 +566,7 @@ def test_all_mistakes_of_a_tree_are_told_at_once():
         ({"a": {"op": "Add", "in": ["b"]}, "b": {"op": "Neg", "in": "a"}}, "is computed from itself"),
         ({"a": "Relu"}, "a node is a table with an op"),
         ({"a": {"op": "Split", "in": "x", "parts": 2}, "b": {"op": "Neg", "in": "a[2]"}}, r"its last is a\[1\]"),
-        ({"a": {"op": "Neg", "in": [["x"]]}}, "a parent is the name of a node or a number, found list"),
+        ({"a": {"op": "Neg", "in": [["x"]]}}, "a parent is the name of a node or a number, found a list"),
     ],
 )
 def test_mistakes_in_a_tree(nodes, message):

@@ -4,7 +4,7 @@ How a page is read. The blocks of a page run in order, in one namespace and one 
 copy of examples/. A ``text`` block right after a ``python`` block is what it prints; a block that ends in an error shows
 ``TypeError: message`` last. In a ``console`` block ``$ ourdl ...`` and ``$ pytest ...`` are run and their output compared.
 A ``toml`` block that begins with ``# name.toml`` is written to that file; one that is a whole model is loaded (unless it is
-called wrong.toml); the ops of an entry-point table get their names. ``...`` stands for anything in what is shown.
+called wrong...toml); the ops of an entry-point table get their names. ``...`` stands for anything in what is shown.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ def _run_toml(block: Block, where: str, module: ModuleType) -> None:
     file = re.match(r"# (\S+\.toml)\b", block.text)
     if file:
         Path(file[1]).write_text(block.text, encoding="utf-8")
-    if "ourdl" in tree and "nodes" in tree and not block.text.startswith("# wrong.toml"):
+    if "ourdl" in tree and "nodes" in tree and not block.text.startswith("# wrong"):
         ourdl.load(tree)
     for name, target in tree.get("project", {}).get("entry-points", {}).get("ourdl.ops", {}).items():
         kind = getattr(module, target.rpartition(":")[2], None)

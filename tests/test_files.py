@@ -110,7 +110,7 @@ def test_every_mistake_is_told_at_once_with_its_path():
         ({"train": 3}, "train", "must be a table"),
         ({"data": {"y": None}}, "data", "the input 'y' has no data"),
         ({"data": {"z": {"columns": "a"}}}, "data.z", "no input named 'z'"),
-        ({"data": {"y": "label"}}, "data.y", "must be a table of settings, found str 'label'"),
+        ({"data": {"y": "label"}}, "data.y", "must be a table of settings, found text: 'label'"),
         ({"data": {"split": {"test": 0.7, "validation": 0.3}}}, "data.split", "leave nothing to train on"),
         ({"nodes": {"a": {"op": "os.system", "in": "h"}}}, "nodes.a.op", "Import paths are not accepted."),
         ({"inputs": {"x": {"shape": 3, "dtpye": "f4"}}}, "inputs.x.dtpye", "Did you mean dtype?"),
@@ -157,7 +157,7 @@ outputs.h = "hh"
         ("m.toml", b"a = [" + b"1," * 300_000 + b"]", "more than 200,000 values"),
         ("m.json", b"{'a': 1}", r"m.json:1:2: "),
         ("m.json", b'{"a": 1, "a": 2}', "the key 'a' is given twice"),
-        ("m.json", b"[1]", "a table of sections, found list"),
+        ("m.json", b"[1]", "a table of sections, found a list"),
         ("m.ini", b"a", r"a model file is called \*.toml, \*.json, \*.yaml, \*.yml"),
     ],
 )

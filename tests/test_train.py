@@ -149,7 +149,7 @@ def test_learning_rates_by_name():
         SGD(lr={"h.weigth": 0.1}).rates(["h.weight"])
     with pytest.raises(LookupError, match="no entry for the parameter 'b'"):
         SGD(lr={"w": 0.1}).rates(["w", "b"])
-    with pytest.raises(ValueError, match="'lr' must be a number of at least 0"):
+    with pytest.raises(ValueError, match="'lr' must be at least 0 and finite, found -1"):
         Adam(lr=-1.0)
 
 

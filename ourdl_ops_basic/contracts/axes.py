@@ -155,7 +155,7 @@ Diagonal = Contract(
     reference=diagonal,
     errors=(
         Error(args=(MATRIX,), type=ValueError, match=r"axes \(-2, -1\) of shape .* differ in size"),
-        Error(args=(np.ones((3, 3)),), type=ValueError, match="axes are two or more", attributes={"axes": (1,)}),
+        Error(args=(MATRIX,), type=ValueError, match="must be a list of int with at least 2", attributes={"axes": (1,)}),
         Error(args=(np.ones((3, 3)),), type=ValueError, match="names a dimension twice", attributes={"axes": (1, -1)}),
     ),
 )
@@ -174,7 +174,7 @@ FromDiagonal = Contract(
     ],
     reference=from_diagonal,
     errors=(
-        Error(args=(MATRIX,), type=ValueError, match="FromDiagonal: axes are two or more", attributes={"axes": (0,)}),
+        Error(args=(MATRIX,), type=ValueError, match="must be a list of int with at least 2", attributes={"axes": (0,)}),
         Error(args=(MATRIX,), type=ValueError, match="FromDiagonal: axis 3 is out of", attributes={"axes": (0, 3)}),
         Error(args=(MATRIX,), type=ValueError, match="names a dimension twice", attributes={"axes": (0, -3)}),
     ),

@@ -82,7 +82,7 @@ Split = Contract(
     errors=(
         Error(args=(MATRIX,), type=ValueError, match="3 elements along axis -1 do not make 2 equal parts"),
         Error(args=(MATRIX,), type=ValueError, match=r"elements along axis -1 are not 1 \+ 1", attributes={"parts": (1, 1)}),
-        Error(args=(MATRIX,), type=ValueError, match="parts is a number from 1", attributes={"parts": 0}),
+        Error(args=(MATRIX,), type=ValueError, match="'parts' must be at least 1, found 0", attributes={"parts": 0}),
     ),
 )
 SliceLike = Contract(

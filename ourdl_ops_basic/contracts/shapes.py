@@ -115,7 +115,7 @@ Expand = Contract(
     reference=lambda x, shape: np.broadcast_to(x, np.broadcast_shapes(x.shape, shape)),
     errors=(
         Error(args=(MATRIX,), type=ValueError, match="Expand: shapes .* do not broadcast", attributes={"shape": (2,)}),
-        Error(args=(MATRIX,), type=ValueError, match="Expand: sizes are 0 or more", attributes={"shape": (-1, 3)}),
+        Error(args=(MATRIX,), type=ValueError, match="'shape' must be at least 0, found -1", attributes={"shape": (-1, 3)}),
     ),
 )
 BroadcastLike = Contract(
