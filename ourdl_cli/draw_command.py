@@ -43,7 +43,7 @@ def run_draw(options: argparse.Namespace) -> int:
     path = Path(options.out) if options.out else options.model.with_suffix(FORMATS[kind][0])
     if options.out != "-":
         _check_place(path)
-    text = _writer(kind)(_diagram(options))
+    text = _writer(kind)(_named(_diagram(options), options.model))
     if options.out == "-":
         say(text.rstrip("\n"))
         return 0
@@ -78,6 +78,15 @@ def _check_place(path: Path) -> None:
         head = file.read(_HEAD)
     if head.strip() and MARK.encode() not in head:
         raise ValueError(f"{path} is no drawing by 'ourdl draw': remove it, or choose another place with --out")
+
+
+def _named(diagram: Diagram, model: Path) -> Diagram:
+    """What readers call it begins with the name of the file."""
+    from dataclasses import replace
+
+    from ourdl_view.text import visible
+
+    return replace(diagram, name=visible(model.name if diagram.name == "graph" else f"{model.name}, {diagram.name}"))
 
 
 def _diagram(options: argparse.Namespace) -> Diagram:

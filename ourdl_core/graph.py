@@ -84,6 +84,11 @@ class Graph:
     def __repr__(self) -> str:
         return f"<Graph of {len(self._nodes)} nodes, outputs: {', '.join(self.outputs) or 'none named'}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ourdl_core.display import mimebundle
+
+        return mimebundle(self)
+
     def named_parameters(self) -> dict[str, Variable]:
         """What is trained, by name: Variables made with ``trainable=True``, and what ops made for themselves."""
         order = order_of(self._nodes.values())

@@ -207,6 +207,14 @@ class Program:
 
         return program_text(self)
 
+    def __repr__(self) -> str:
+        return f"<Program of {', '.join(self.input_names) or 'no inputs'}, for {self.mode}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ourdl_core.display import mimebundle
+
+        return mimebundle(self)
+
     def plan(self, *inputs: Any, state: Mapping[str, Any] | None = None) -> Plan:
         """The layout for these inputs, or for what the Variables declare; for executors, tools and tests."""
         with laying_out:

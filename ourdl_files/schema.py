@@ -14,7 +14,7 @@ from ourdl_core.record import Record
 from ourdl_core.registry import Registry
 from ourdl_core.schemas import Schema, plugins_in, record_schema
 from ourdl_files.model import sections
-from ourdl_files.schema_choice import Choice, choice_of, hint
+from ourdl_files.schema_choice import Choice, choice_of, hint, offered
 from ourdl_files.schema_ops import definitions, op_schema
 from ourdl_files.schema_rows import TEXT, block_schema, function_schema, row_definitions, table, use_schema
 from ourdl_files.schema_values import ATTRIBUTE, IN_BLOCK, in_block, values_in_block
@@ -75,7 +75,6 @@ class _Builder:
         """The whole schema."""
         return {
             "$schema": DIALECT,
-            "title": "OurDL model file",
             "type": "object",
             "properties": {
                 "ourdl": {"const": FORMAT, "description": "The version of the format."},
@@ -107,8 +106,7 @@ class _Builder:
         own = {"parameter", "constant", "numbers", *self._plugins}
         found.update({word + IN_BLOCK: in_block(found[word], own) for word in ("parameter", "constant", "numbers")})
         for noun, choice in self._plugins.items():
-            offered = {**choice.attributes(), "name": choice.offer()}
-            found[f"offered-{noun}"] = {"not": {}, **choice.offer(), "properties": offered}
+            found[f"offered-{noun}"] = offered({**choice.offer(), "properties": choice.attributes()})
             for inside in (False, True):
                 found[noun + (IN_BLOCK if inside else "")] = _plugin(choice, inside)
                 found.update(_cases(choice, "name", inside, own))
@@ -119,8 +117,9 @@ class _Builder:
             missing = {"if": {"required": ["block"]}, "then": {"$ref": f"#/$defs/use{end}"}, "else": {"required": ["op"]}}
             found[f"node-or-block{end}"] = self._node(inside, missing)
         found["node"] = self._node(False, {"required": ["op"]})
-        offered = {key: each for key, each in self._ops.attributes().items() if key != "in"}
-        found["offered-node"] = {"not": {}, "properties": {**offered, "op": self._ops.offer()}}
+        found["offered-op"] = offered(self._ops.offer())
+        properties = {key: each for key, each in self._ops.attributes().items() if key not in ("op", "in")}
+        found["offered-node"] = offered({"properties": properties})
         return found
 
     def _node(self, inside: bool, without_op: Schema) -> Schema:
@@ -129,7 +128,7 @@ class _Builder:
             "type": "object",
             "description": 'A node: `{ op = "Relu", in = "x" }`.',
             "properties": {"op": self._ops.names(self._ops.schemas, inside), "in": {"$ref": "#/$defs/in"}},
-            "anyOf": hint("offered-node"),
+            "anyOf": hint("node"),
             "if": {"required": ["op"]},
             "then": {"$ref": f"#/$defs/{_of_all(self._ops, inside)}"},
             "else": without_op,
@@ -150,7 +149,7 @@ def _cases(choice: Choice, key: str, inside: bool, own: set[str]) -> dict[str, S
     found = {_of_all(choice, inside): {"allOf": choice.cases(key, inside)}}
     for entry, schema in choice.schemas.items():
         properties = values_in_block(schema["properties"], own) if inside else schema["properties"]
-        found[choice.place(entry, inside)] = {**schema, "properties": {key: {}, **properties}}
+        found[choice.place(entry, inside)] = {"title": entry.name, **schema, "properties": {key: {}, **properties}}
     return found
 
 
@@ -162,7 +161,7 @@ def _plugin(choice: Choice, inside: bool) -> Schema:
         "description": f'The name of the {choice.noun}, or a table: `{{ name = "...", attribute = ... }}`.',
         "properties": {"name": choice.names(choice.schemas, inside)},
         "required": ["name"],
-        "anyOf": hint(f"offered-{choice.noun}"),
+        "anyOf": hint(choice.noun),
         "if": {"type": "string"},
         "then": choice.names(alone, inside),
         "else": {"if": {"required": ["name"]}, "then": {"$ref": f"#/$defs/{_of_all(choice, inside)}"}},

@@ -2,9 +2,10 @@
 
 What a table may say depends on the name in it. Of the two ways to write that, ``oneOf`` and ``if`` with ``then``, only the
 second gives messages that name the wrong key: a ``oneOf`` that fails is told of as a whole by Taplo and most validators.
-yaml-language-server and the JSON server of VS Code complete by the ``then`` of the name at hand. Taplo (0.9) knows no
-``then`` when it completes, but follows every ``anyOf``, whether it holds or not: for it alone there is a branch that never
-holds (``hint``).
+yaml-language-server and the JSON server of VS Code complete keys by the ``then`` of the name at hand. Taplo (0.9) knows no
+``then`` when it completes, but follows every ``anyOf``, whether it holds or not: for it there is a branch that never holds
+(``hint``). None of them offers values of a ``then``, all offer those of an ``anyOf``: so names are offered there, and checked
+beside it. A condition is a pattern and no ``enum``, since the words of an ``enum`` would be offered and shown too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from ourdl_core.errors import OpError
 from ourdl_core.index import Entry
 from ourdl_core.registry import Registry
-from ourdl_core.schemas import Schema, paragraph
+from ourdl_core.schemas import Schema, kinds_of, paragraph
 from ourdl_files.schema_values import ATTRIBUTE, IN_BLOCK
 
 MOST_NAMED = 6  # of those that have an attribute
@@ -46,18 +47,20 @@ class Choice:
         """The name of one of ``entries``, however spelt; ``inside`` of a block also an attribute of it."""
         words = [word for word, entry in self.spellings.items() if entry in entries]
         short = [word for word in words if word in self.short]
-        shown = [paragraph(self.loaded[self.spellings[word]]) for word in short]
-        found = {"if": EXPLICIT, "then": {"enum": words}, "else": {"enum": short, "enumDescriptions": shown}}
-        return {"type": "string", "if": {"not": ATTRIBUTE}, "then": found} if inside else {"type": "string", **found}
+        explicit = [word for word in words if word not in self.short]
+        check = {"if": EXPLICIT, "then": {"enum": explicit}, "else": {"enum": short}}
+        check = {"if": {"not": ATTRIBUTE}, "then": check} if inside else check
+        return {"type": "string", "anyOf": hint(self.noun), **check}
 
     def cases(self, key: str, inside: bool) -> list[Schema]:
         """For each thing: where ``key`` is its name, its schema holds."""
         words: dict[Entry, list[str]] = {}
         for word, entry in self.spellings.items():
             words.setdefault(entry, []).append(word)
+        conditions = {entry: {"type": "string", "pattern": f"^(?:{'|'.join(each)})$"} for entry, each in words.items()}
         return [
-            {"if": {"properties": {key: {"enum": each}}}, "then": {"$ref": f"#/$defs/{self.place(entry, inside)}"}}
-            for entry, each in words.items()
+            {"if": {"properties": {key: condition}}, "then": {"$ref": f"#/$defs/{self.place(entry, inside)}"}}
+            for entry, condition in conditions.items()
         ]
 
     def place(self, entry: Entry, inside: bool) -> str:
@@ -65,9 +68,9 @@ class Choice:
         return f"{self.noun}{IN_BLOCK if inside else ''}.{entry.id}"
 
     def offer(self) -> Schema:
-        """The short names, each with its documentation, for Taplo."""
+        """The short names, each with its documentation, as VS Code and as Taplo want it."""
         shown = [paragraph(self.loaded[entry]) for entry in self.short.values()]
-        return {"enum": list(self.short), "x-taplo": {"docs": {"enumValues": shown}}}
+        return {"enum": list(self.short), "enumDescriptions": shown, "x-taplo": {"docs": {"enumValues": shown}}}
 
     def attributes(self) -> dict[str, Schema]:
         """The properties of all, each with those that have it: Taplo does not tell them apart."""
@@ -101,9 +104,14 @@ def _describe(choice: Choice, registry: Registry, entry: Entry, schema: Callable
         choice.left_out.append(f"{entry} cannot be described: {type(error).__name__}: {error}")
 
 
-def hint(place: str) -> list[Schema]:
-    """For ``anyOf``: what Taplo offers, in a branch of ``$defs`` that never holds."""
-    return [{}, {"$ref": f"#/$defs/{place}"}]
+def hint(noun: str) -> list[Schema]:
+    """For ``anyOf``: what editors offer, in a branch of ``$defs`` that never holds."""
+    return [{}, {"$ref": f"#/$defs/offered-{noun}"}]
+
+
+def offered(schema: Schema) -> Schema:
+    """A branch that never holds."""
+    return {"not": {}, **schema}
 
 
 def _merged(each: Mapping[str, Schema]) -> Schema:
@@ -112,6 +120,8 @@ def _merged(each: Mapping[str, Schema]) -> Schema:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     first = next(iter(each.values()))
     common = {word: value for word, value in first.items() if all(other.get(word) == value for other in each.values())}
-    kind = f": {common['description']}" if "description" in common else ""
-    own = {word: value for word, value in common.items() if word != "$ref"}  # Taplo would see nothing beside it
-    return {**own, "description": f"{', '.join(names[:MOST_NAMED])}{more}{kind}"}
+    text = f"{', '.join(names[:MOST_NAMED])}{more}{': ' if 'description' in common else ''}{common.get('description', '')}"
+    if "$ref" in common:  # Taplo sees nothing beside it
+        return {"type": "string", "description": text} if "parent" in common["$ref"] else {"$ref": common["$ref"]}
+    kinds = sorted(set().union(*(kinds_of(schema) for schema in each.values())))
+    return {**({"type": kinds} if kinds and "type" not in common else {}), **common, "description": text}

@@ -17,7 +17,7 @@ def definitions() -> dict[str, Schema]:
     text = "The name of an input, a parameter, a constant or a node, as `h`, `h.weight` or `parts[1]`; or a number."
     made = f"{text} `false` leaves it out."
     return {
-        "parent": {"type": ["string", "number", "boolean"], "not": {"const": False}, "description": text},
+        "parent": {"type": ["string", "number", "boolean"], "description": text},
         "parent-or-none": {"type": ["string", "number", "boolean", "null"], "description": made},
         "in": {
             "type": ["string", "number", "boolean", "array"],

@@ -14,8 +14,8 @@ KINDS = ("input", "parameter", "state", "key", "value", "op", "output", "entry",
 class Box:
     """One box: its ``key`` (unique in the whole diagram), what it stands for, a title, and lines of text below it.
 
-    ``node`` is the node that it stands for, ``inside`` the diagram of what it is made of, ``place`` the number of the input or output that an entry or exit stands
-    for, ``facts`` what a page tells beside the picture.
+    ``node`` is the node that it stands for, ``inside`` the diagram of what it is made of, ``place`` the number of the input
+    or output that an entry or exit stands for, ``facts`` what a page tells beside the picture.
     """
 
     key: str

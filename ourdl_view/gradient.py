@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ourdl_core import Node, Program, context, pullback
@@ -36,7 +37,7 @@ class Gradients:
         return self._texts[key]
 
 
-def _text(node: Node, given: list[Node | None]) -> str:
+def _text(node: Node, given: Sequence[Node | None]) -> str:
     """The gradients of all floating inputs in one Program; the message where there is an error."""
     try:
         with laying_out, context.hidden():
@@ -48,7 +49,7 @@ def _text(node: Node, given: list[Node | None]) -> str:
     return "\n".join(lines if more <= 0 else [*lines[:MOST_LINES], f"  … {more} more lines"])
 
 
-def _program(node: Node, given: list[Node | None]) -> Program:
+def _program(node: Node, given: Sequence[Node | None]) -> Program:
     op: Any = node.op
     copy = make_node(op, tuple(given))
     copy._made, copy._label, copy._names = {}, context.Label(node.kind.lower()), node._names

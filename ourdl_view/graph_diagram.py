@@ -124,7 +124,7 @@ class _Drawer:
             return None
 
     def _body(
-        self, node: Node, key: str, caption: Box, given: list[Node | None], results: list[Node], depth: int
+        self, node: Node, key: str, caption: Box, given: Sequence[Node | None], results: Sequence[Node], depth: int
     ) -> Diagram:
         """A caption, entries for what comes from outside, what the composite made for itself, the body, exits."""
         boxes = [caption]

@@ -11,6 +11,7 @@ from ourdl_view.diagram import Box, Diagram
 from ourdl_view.gradient import Gradients
 from ourdl_view.layout import in_one_place, laid_out
 from ourdl_view.svg import MARK, drawing, style
+from ourdl_view.text import visible
 
 # Around what is drawn, as in the picture.
 _MARGIN = 16.0

@@ -8,6 +8,7 @@ the four, so they hold in the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from ourdl_view.layering import Rows
 
@@ -90,7 +91,7 @@ def _moved_together(ordered: Sequence[Sequence[int]], root: list[int], gap: Gap)
     before: dict[int, dict[int, float]] = {number: {} for row in ordered for number in row if root[number] == number}
     after: dict[int, dict[int, float]] = {number: {} for number in before}
     for row in ordered:
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in pairwise(row):
             need = max(gap(a, b), before[root[b]].get(root[a], 0.0))
             before[root[b]][root[a]] = after[root[a]][root[b]] = need
     order = _sorted_lines(before, after)

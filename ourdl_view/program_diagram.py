@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ourdl_core import Node, Program
+from ourdl_core import Node, Program, Variable
 from ourdl_core.node import Output
 from ourdl_core.plan import Plan
 from ourdl_core.text import name_in, names_in
@@ -23,7 +23,8 @@ class _Drawer:
     def __init__(self, program: Program, plan: Plan) -> None:
         self._program, self._plan = program, plan
         for leaf, node in zip(plan.leaves, program._inputs, strict=False):
-            leaf.sizes = getattr(node, "sizes", None)  # the names of sizes, which a layout does not need
+            if isinstance(leaf, Variable) and isinstance(node, Variable):
+                leaf.sizes = node.sizes  # with names, which a layout does not need
         self._types = Types(plan.leaves, {})
         self._names = names_in(program, plan)
         self._keys: dict[Node, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ourdl_view.layering import Link, Rows
 
@@ -85,7 +86,8 @@ class Router:
         """From the beginning of its row down to the box."""
         link, x = self._links[i], self._ends[i]
         port = self._port(link.target, "entry", link.enters)
-        return [(x, self._top[self._rows.row_of[link.target]]), (x, self.tops[link.target] + (0.0 if port is None else port[1]))]
+        y = self.tops[link.target] + (0.0 if port is None else port[1])
+        return [(x, self._top[self._rows.row_of[link.target]]), (x, y)]
 
     # ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Router:
         for i, path in enumerate(self._rows.paths):
             xs = [self._starts[i], *(self._middles[n] for n in path[1:-1]), self._ends[i]] if path else []
             row = self._rows.row_of[self._links[i].source]
-            for a, b in zip(xs, xs[1:], strict=False):
+            for a, b in pairwise(xs):
                 widest[row] = max(widest[row], abs(a - b))
                 row += 1
         return [min(_MOST_ROOM, _ROOM + _SLOPE * wide) for wide in widest]
@@ -130,7 +132,8 @@ class Router:
     def _lanes(self) -> list[float]:
         """Where each link that goes round runs down beside the drawing."""
         links, rows = self._links, self._rows
-        left = min((self._middles[n] - (self._sizes[n][0] if n < rows.count else 0) / 2 for n in range(len(rows.row_of))), default=0.0)
+        half = [size[0] / 2 for size in self._sizes] + [0.0] * (len(rows.row_of) - rows.count)
+        left = min((middle - beside for middle, beside in zip(self._middles, half, strict=True)), default=0.0)
         free: list[int] = []
         found = [0.0] * len(links)
         around = [i for i, path in enumerate(rows.paths) if path is None]
@@ -146,12 +149,15 @@ class Router:
 
 
 def _pieces(points: list[Point]) -> Route:
-    """Straight lines up and down and across, curves where it goes to the side on its way down."""
+    """Straight lines down and across, curves where it goes to the side on its way down."""
     route: Route = []
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in pairwise(points):
         if a == b:
             continue
-        if abs(a[0] - b[0]) < 0.01 or a[1] == b[1]:
+        if abs(a[0] - b[0]) < 0.01:
+            goes_on = bool(route) and len(route[-1]) == 2 and route[-1][0][0] == route[-1][1][0] == b[0]
+            route[-1:] = [(route[-1][0], b)] if goes_on else [*route[-1:], (a, b)]
+        elif a[1] == b[1]:
             route.append((a, b))
         else:
             half = (b[1] - a[1]) / 2

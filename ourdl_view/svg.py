@@ -111,7 +111,8 @@ def _box(placed: Placed) -> str:
     if box.kind == "caption":
         return f'<g class="caption" transform="{_place(placed)}">{_texts(placed)}</g>'
     radius = 4.0 if box.kind == "op" else 12.0
-    return f"{_open(placed, f'node {box.kind}')}<title>{_text(_hint(box))}</title>{_rect(placed, radius)}{_texts(placed)}</g>"
+    hint = f"<title>{_text(_hint(box))}</title>"
+    return f"{_open(placed, f'node {box.kind}')}{hint}{_rect(placed, radius)}{_texts(placed)}</g>"
 
 
 def _frame(placed: Placed) -> str:
@@ -139,7 +140,7 @@ def _texts(placed: Placed) -> str:
     y = ABOVE + TITLE_HEIGHT - 4
     parts = [_line_of_text(placed, y, "name")]
     for i, line in enumerate(placed.box.lines):
-        parts.append(f'<text {_anchor(placed, y + LINE_HEIGHT * (i + 1))}>{_text(line)}</text>')
+        parts.append(f"<text {_anchor(placed, y + LINE_HEIGHT * (i + 1))}>{_text(line)}</text>")
     return "".join(parts)
 
 

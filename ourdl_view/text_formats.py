@@ -8,7 +8,12 @@ from ourdl_view.diagram import Box, Diagram
 from ourdl_view.svg import MARK
 
 _MERMAID_SHAPES = {"op": ("[", "]"), "output": ("([", "])"), "entry": ("(", ")"), "exit": ("(", ")")}
-_DOT_STYLES = {"op": "shape=box", "output": "shape=box, style=rounded, penwidth=2", "entry": "shape=plain", "exit": "shape=plain"}
+_DOT_STYLES = {
+    "op": "shape=box",
+    "output": "shape=box, style=rounded, penwidth=2",
+    "entry": "shape=plain",
+    "exit": "shape=plain",
+}
 
 
 def mermaid(diagram: Diagram) -> str:

@@ -18,6 +18,7 @@ class Types:
         variables = [node for node in nodes if isinstance(node, Variable)]
         names = [name for each in variables for name in declared_names(each) if name is not None]
         self._shapes = NamedShapes(list(dict.fromkeys(names)), rules)
+        self._rules = rules
         self._specs = Specs({}, rules=rules)
         self._found: dict[Node, tuple[str, ...]] = {}
         self._problems: dict[Node, str] = {}
@@ -49,8 +50,13 @@ class Types:
             variable.sizes = self._shapes.of(node)[0]
         return variable
 
+    def _shaped_by(self, node: Node) -> Iterable[Node]:
+        """The nodes that the shape of what an op made for itself follows from."""
+        rule = self._rules.get(node, node._rule) if isinstance(node, Variable) else None
+        return rule[2].values() if isinstance(rule, tuple) else ()
+
     def _find(self, node: Node) -> tuple[str, ...]:
-        parents = [p.parents[0] if isinstance(p, Output) else p for p in node.parents]
+        parents = [p.parents[0] if isinstance(p, Output) else p for p in (*node.parents, *self._shaped_by(node))]
         without = [parent for parent in parents if parent is not None and parent in self._problems]
         if without:  # asking again at every node below would take long
             self._problems[node] = self._problems[without[0]]

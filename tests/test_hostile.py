@@ -1,6 +1,6 @@
 """Files that mean harm, or come from a fuzzer: one clear error, in time, nothing run, imported or written.
 
-With atheris installed (``pip install atheris``), ``python tests/test_hostile.py`` fuzzes without end, guided by coverage.
+``fuzz_files.py`` goes on without end, guided by coverage.
 """
 
 import json
@@ -277,26 +277,3 @@ def test_the_audit_sees(tmp_path):
     command = [sys.executable, "-c", "import webbrowser; webbrowser.open = print\n" + code]
     done = subprocess.run(command, input=task, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert {"import antigravity", "write pwned"} <= set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def fuzz_without_end():
-    """Coverage-guided fuzzing of all three formats, by atheris."""
-    import tempfile
-
-    import atheris
-
-    with atheris.instrument_imports():
-        import ourdl_files.formats  # noqa: F401
-
-    folder = Path(tempfile.mkdtemp())
-
-    def one(content):
-        ending = ENDINGS[content[0] % 3] if content else ".toml"
-        refused_or_loaded(folder / f"m{ending}", content[1:])
-
-    atheris.Setup(sys.argv, one)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    fuzz_without_end()
