@@ -43,4 +43,6 @@ def _write(path: Path, text: str) -> None:
     """Write the file whole or not at all: an editor may read it at any time."""
     from ourdl_files.atomic import write_atomically
 
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no directory '{path.parent}'")
     write_atomically(path, text.encode("utf-8"), lambda written: json.loads(written.read_bytes()))

@@ -41,22 +41,31 @@ class GraphError(ValueError):
         self.problems = list(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.problems,)
+
 
 class Problems:
-    """Collects the mistakes of a tree: ``problems(path, message)``. ``within(...)`` collects those of a part of it."""
+    """Collects the mistakes of a tree: ``problems(path, message)``. ``within(...)`` collects those of a part of it.
+
+    At most ``most`` are kept; ``len(problems)`` counts the others too.
+    """
 
     MOST = 100
 
-    def __init__(self, found: list[Problem] | None = None, path: Path = ()) -> None:
+    def __init__(self, found: list[Problem] | None = None, path: Path = (), most: int = MOST) -> None:
         self.found: list[Problem] = [] if found is None else found
         self.path = path
+        self.most = most
+        self._count = [len(self.found)]  # shared by all parts
 
     def __call__(self, path: Path, message: str, code: str = "invalid", **details: Any) -> None:
         """Note a mistake at ``path`` (inside this part); ``details`` are further fields of ``Problem``."""
-        if len(self.found) < self.MOST:
+        self._count[0] += 1
+        if len(self.found) < self.most:
             self.found.append(Problem((*self.path, *path), message, code, **details))
-        elif len(self.found) == self.MOST:  # each costs a search for what was meant
-            message = f"more than {self.MOST} mistakes: the others are told when these are mended"
+        elif len(self.found) == self.most:  # each costs a search for what was meant
+            message = f"more than {self.most} mistakes: the others are told when these are mended"
             self.found.append(Problem((), message, "too-many"))
 
     def unknown(
@@ -78,15 +87,24 @@ class Problems:
 
     def within(self, *path: str | int) -> Problems:
         """The same collection, for what is inside ``path``."""
-        return Problems(self.found, (*self.path, *path))
+        return self._part((*self.path, *path))
+
+    def root(self) -> Problems:
+        """The same collection, for the whole tree."""
+        return self._part(())
+
+    def _part(self, path: Path) -> Problems:
+        part = Problems(self.found, path, self.most)
+        part._count = self._count
+        return part
 
     def __len__(self) -> int:
-        return len(self.found)
+        return self._count[0]
 
     @property
     def full(self) -> bool:
         """Whether no more mistakes are told."""
-        return len(self.found) >= self.MOST
+        return len(self.found) >= self.most
 
 
 def _listing(names: Sequence[str]) -> str:
@@ -102,6 +120,14 @@ def kind_of(value: object) -> str:
     if value is None:
         return "nothing"
     return _KINDS.get(type(value)) or ("a number" if isinstance(value, float) else type(value).__name__)
+
+
+def said(error: Exception) -> str:
+    """What an exception says, in a message; with its kind where it is none that tells of a mistake in a file."""
+    told = isinstance(error, (TypeError, ValueError, LookupError)) and not isinstance(error, KeyError) and str(error)
+    if told:
+        return str(error)
+    return f"{type(error).__name__}{f': {error}' if str(error) else ''}. This is a fault of the package that provides it"
 
 
 def path_text(path: Path) -> str:

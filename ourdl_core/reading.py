@@ -19,7 +19,7 @@ from ourdl_core.naming import output_named
 from ourdl_core.node import Constant, Node, Variable
 from ourdl_core.op import Composite
 from ourdl_core.ops import registry
-from ourdl_core.problems import GraphError, Path, Problems, kind_of
+from ourdl_core.problems import GraphError, Path, Problems, kind_of, said
 from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
 
 FORMAT = 1
@@ -180,10 +180,14 @@ class _Reader:
             self.problems(path, "")
             return None
         try:
-            return registry.get(row["op"])
+            op_class = registry.get(row["op"])
+            op_class.slots()
+            return op_class
         except OpError as error:
             self.problems.named((*path, "op"), error)
-            return None
+        except Exception as error:  # a class that is no op, found out only now
+            self.problems((*path, "op"), said(error), "broken")
+        return None
 
     def _sorted(self, path: Path, parents: Mapping[str, list[str]]) -> list[str]:
         """Names, parents first. Nodes that are computed from themselves are told of, and noted as unbuilt."""
@@ -204,7 +208,7 @@ class _Reader:
                     stack.append((name, True))
                     stack.extend((parent, False) for parent in reversed(parents[name]))
                     for parent in parents[name]:
-                        if entered.get(parent, -1) >= 0:
+                        if entered.get(parent, -1) >= 0 and not self.unbuilt.issuperset((name, parent)):
                             self._circle(path, way[entered[parent] :])
         return order
 
@@ -242,8 +246,8 @@ class _Reader:
             for key, variable in zip(inner, shared, strict=True):
                 _store(node, key, variable)
             return node
-        except (TypeError, ValueError, LookupError) as error:
-            here((), str(error), "wrong-node", provider=provider)
+        except Exception as error:  # of the code of a plugin
+            here((), said(error), "wrong-node", provider=provider)
             return None
 
     def _provider(self, reference: str) -> str:
@@ -316,7 +320,7 @@ class _Reader:
             self.problems(path, f"'{base}' has no such output: its last is {base}[{last}]", "undefined-name")
             return
         made = (f"{name}.{slot}" for name in _bases(reference) for slot in self._made(name))
-        known = [*made, *self.names, *self.unbuilt]
+        known = () if self.problems.full else (*made, *self.names, *self.unbuilt)
         what = f"no input, parameter or node named {reference[:100]!r}"
         self.problems.unknown(path, what, reference, known, "undefined-name")
 
@@ -352,8 +356,8 @@ class _Reader:
     def _read_function(self, name: str) -> Function | None:
         if name not in self.scope.read:
             self.scope.read[name] = None  # a function that holds itself finds nothing
-            root = Problems(self.problems.found)
-            inner = _Reader(root, self.scope, {k: v for k, v in self.outer.items() if isinstance(v, Constant)})
+            constants = {name: node for name, node in self.outer.items() if isinstance(node, Constant)}
+            inner = _Reader(self.problems.root(), self.scope, constants)
             self.scope.read[name] = inner.as_function(("functions", name), self.scope.functions[name])
         return self.scope.read[name]
 

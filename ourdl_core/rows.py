@@ -13,7 +13,7 @@ from ourdl_core.errors import OpError
 from ourdl_core.initializers import InitializerName
 from ourdl_core.node import Constant, Variable
 from ourdl_core.op import Op, usage
-from ourdl_core.problems import Problems, kind_of
+from ourdl_core.problems import Problems, kind_of, said
 from ourdl_core.record import Record
 from ourdl_core.slots import Key, State
 
@@ -31,11 +31,8 @@ def read_constant(row: Any, problems: Problems) -> Constant | None:
     shape = _read(row, "shape", tuple[Annotated[int, Range(low=0)], ...], problems)
     if len(problems) > before:
         return None
-    try:
-        value = np.array(row["value"], dtype=dtype)
-    except (TypeError, ValueError, OverflowError):
-        value = np.array(None)
-    if value.dtype.kind not in "biufc":
+    value = _array(row["value"], dtype)
+    if value is None:
         what = "" if dtype is None else f" that fit {dtype}"
         message = f"'value' must be numbers, or lists of one length, of numbers{what}; found {row['value']!r:.60}"
         problems(("value",), message, "wrong-value")
@@ -44,6 +41,19 @@ def read_constant(row: Any, problems: Problems) -> Constant | None:
         problems(("shape",), f"shape {list(shape)} does not hold {value.size} values", "wrong-value")
         return None
     return Constant(value if shape is None else value.reshape(shape))
+
+
+def _array(given: Any, dtype: str | None) -> Any:
+    """Numbers as an array of that dtype; None where they are none, or would become other numbers."""
+    try:
+        own = np.array(given)
+        if own.dtype.kind not in "biuf":
+            return None
+        value = np.array(given, dtype=dtype)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    changed = value.dtype.kind in "biu" and value.size and (own.dtype.kind == "f" or not np.array_equal(own, value))
+    return None if changed else value
 
 
 def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -> Variable | None:
@@ -57,7 +67,7 @@ def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -
     dtype = _read(row, "dtype", DType, problems)
     init = _read(row, "init", InitializerName, problems)
     kind = row.get("kind", "parameter")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         problems(("kind",), f"must be one of {', '.join(map(repr, KINDS))}, found {kind!r:.60}", "wrong-value")
     if len(problems) > before:
         return None
@@ -119,7 +129,8 @@ def read_record(
     """
     owner = owner or cls.__name__
     if not isinstance(table, Mapping):
-        problems((), f"'{owner}' must be a table of settings, found {kind_of(table)}: {table!r:.60}", "wrong-type", **details)
+        message = f"'{owner}' must be a table of settings, found {kind_of(table)}: {table!r:.60}"
+        problems((), message, "wrong-type", **details)
         return None, {}
     fields = cls.fields()
     before = len(problems)
@@ -142,8 +153,8 @@ def read_record(
         return None, named
     try:
         return cls.make(given), named
-    except (TypeError, ValueError, LookupError) as error:
-        problems((), str(error), "wrong-attributes", **details)
+    except Exception as error:  # of the code of a plugin
+        problems((), said(error), "wrong-attributes", **details)
         return None, named
 
 
@@ -156,8 +167,8 @@ def _converted(field: Field, value: Any, problems: Problems, owner: str, details
         return field.convert(value, owner)
     except OpError as error:
         problems.named((), error)
-    except (TypeError, ValueError, LookupError) as error:
-        problems((), str(error), "wrong-attribute", **details)
+    except Exception as error:
+        problems((), said(error), "wrong-attribute", **details)
     return None
 
 

@@ -19,7 +19,7 @@ def write_atomically(path: str | Path, content: bytes, check: Callable[[Path], N
     """
     target = Path(os.path.realpath(path))
     mode = _mode(target, path)
-    beside = target.with_name(f".{target.stem}-{os.getpid()}-{next(_count)}{target.suffix}")
+    beside = target.with_name(f".{os.getpid()}-{next(_count)}{target.suffix}")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
             file.write(content)

@@ -31,14 +31,7 @@ class Expanded:
 
     def collection(self) -> Problems:
         """The mistakes so far, with room for more: one in a block may be found in each of its copies."""
-        return Problems(self.problems) if self.origins is None else _Many(self.problems)
-
-
-class _Many(Problems):
-    MOST = MOST_FOUND
-
-    def within(self, *path: str | int) -> Problems:
-        return _Many(self.found, (*self.path, *path))
+        return Problems(self.problems, most=Problems.MOST if self.origins is None else MOST_FOUND)
 
 
 def told_once(problems: Sequence[Problem], expanded: Expanded) -> list[Problem]:
@@ -51,7 +44,7 @@ def expand(tree: Mapping[str, Any]) -> Expanded:
     ops = Ops()
     if "blocks" not in tree and not _mentions_blocks(tree, ops):
         return Expanded(tree)
-    problems = _Many()
+    problems = Problems(most=MOST_FOUND)
     refusal = why_not(tree)
     if refusal is None:
         top = _read(tree, ops, problems)
@@ -114,7 +107,7 @@ def _read(tree: Mapping[str, Any], ops: Ops, problems: Problems) -> Block:
 
 
 def _expanded(tree: Mapping[str, Any], top: Block, ops: Ops, problems: Problems, refused: bool) -> Expanded:
-    found = _Many(list(problems.found))
+    found = Problems(list(problems.found), most=MOST_FOUND)
     inputs = [name for name in _rows(tree, "inputs") if isinstance(name, str)]
     copies = Copies(top, inputs, found, refused)
     names = Names(copies)

@@ -9,7 +9,7 @@ from ourdl_core import Graph, Node, Spec, Variable
 from ourdl_core.infer import UndeclaredError
 from ourdl_core.node import Constant, Output, order_of
 from ourdl_core.ops import registry
-from ourdl_core.problems import Path, Problems
+from ourdl_core.problems import Path, Problems, said
 
 MOST_SHOWN = 6  # nodes on the way to shapes that do not meet
 
@@ -42,7 +42,7 @@ def _used(tree: Mapping[str, Any]) -> Iterable[str]:
             yield value
             yield value.partition("[")[0]
         elif isinstance(value, Mapping):
-            stack.extend(value.values())
+            stack.extend(each for key, each in value.items() if key != "op")
         elif isinstance(value, list):
             stack.extend(value)
 
@@ -60,7 +60,7 @@ def check_graph(graph: Graph, problems: Problems) -> None:
             node.spec  # noqa: B018 - it is found here, or what is wrong with it
         except UndeclaredError:
             wrong.add(node)
-        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        except Exception as error:  # of the code of a plugin too
             wrong.add(node)
             if node._label is not None and not isinstance(node, Output):
                 _tell(node, error, problems)
@@ -73,7 +73,7 @@ def _tell(node: Node, error: Exception, problems: Problems) -> None:
         provider = f"{entry.id} ({entry.provider})"
     known = (each for each in _way(node) if not _is_made(each) or each._spec is not None)
     way = tuple((_path(each), _said(each)) for each in known)
-    problems(("nodes", str(node)), str(error), "shapes", provider=provider, related=way)
+    problems(("nodes", str(node)), said(error), "shapes", provider=provider, related=way)
 
 
 def _way(node: Node) -> list[Node]:

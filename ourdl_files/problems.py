@@ -46,10 +46,14 @@ class ModelFileError(ValueError):
         self.problems = [each.problem for each in self.located]
         super().__init__("\n".join(self._lines()))
 
+    def __reduce__(self) -> Any:
+        spans = [each.span for each in self.located]
+        return type(self), (self.source, self.problems, self.document, spans)
+
     def _lines(self) -> list[str]:
         lines = [line for each in self.located for line in self._shown(each)]
         count = len(self.located)
-        cut = self.problems[-1].code == "too-many"
+        cut = any(each.code == "too-many" for each in self.problems)
         return lines if count == 1 or cut else [*lines, f"{count} mistakes in {self.source}"]
 
     def _shown(self, located: Located) -> list[str]:

@@ -34,9 +34,9 @@ function fragmentKey() {
 }
 
 function choose(i) {
+  show(i);
   const fragment = i === null ? "#" : "#node=" + encodeURIComponent(boxes[i].key);
-  if (location.hash !== fragment && !(i === null && !location.hash)) location.hash = fragment; // which calls show
-  else show(i);
+  if (location.hash !== fragment && !(i === null && !location.hash)) location.hash = fragment;
 }
 
 function show(i) {
@@ -58,7 +58,8 @@ function show(i) {
 
 function followFragment() {
   const key = fragmentKey();
-  show(key !== null && byKey.has(key) && isNode(byKey.get(key)) ? byKey.get(key) : null);
+  const i = key !== null && byKey.has(key) && isNode(byKey.get(key)) ? byKey.get(key) : null;
+  if (i !== chosen) show(i);
 }
 
 // ---- the panel ---------------------------------------------------------------------------------------------------

@@ -10,21 +10,18 @@ from typing import Any
 from ourdl_view.diagram import Box, Diagram
 from ourdl_view.gradient import Gradients
 from ourdl_view.layout import in_one_place, laid_out
-from ourdl_view.svg import MARK, drawing, style
+from ourdl_view.svg import MARGIN, MARK, drawing, style
 from ourdl_view.text import visible
-
-# Around what is drawn, as in the picture.
-_MARGIN = 16.0
 
 
 def page(diagram: Diagram) -> str:
     """The HTML file."""
     laid = laid_out(diagram)
-    boxes, _ = in_one_place(laid, _MARGIN, _MARGIN)
+    boxes, _ = in_one_place(laid, MARGIN, MARGIN)
     rows = page_data(diagram, [placed.box for placed in boxes])
     for row, placed in zip(rows, boxes, strict=True):
         row["place"] = [round(size, 1) for size in (placed.x, placed.y, placed.width, placed.height)]
-    data = {"width": round(laid.width + 2 * _MARGIN, 1), "height": round(laid.height + 2 * _MARGIN, 1), "boxes": rows}
+    data = {"width": round(laid.width + 2 * MARGIN, 1), "height": round(laid.height + 2 * MARGIN, 1), "boxes": rows}
     parts = {
         "mark": MARK,
         "title": escape(visible(diagram.name)),

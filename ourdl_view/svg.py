@@ -12,7 +12,7 @@ from ourdl_view.routing import Route
 
 # What every drawing says near its beginning: a file that says so may be written over.
 MARK = "ourdl draw"
-_MARGIN = 16.0
+MARGIN = 16.0
 _MOST_TOLD = 60  # boxes that the description for screen readers lists
 
 # Light and dark: the ground, text, quiet text, edges; then border and ground of each kind of box.
@@ -31,7 +31,7 @@ _KINDS = {
 def svg(diagram: Diagram) -> str:
     """The drawing as a file of its own: XML that shows itself, in a browser, a page or a notebook."""
     laid = laid_out(diagram)
-    wide, high = (round(size + 2 * _MARGIN) for size in (laid.width, laid.height))
+    wide, high = (round(size + 2 * MARGIN) for size in (laid.width, laid.height))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
     return "\n".join(
         [
@@ -49,7 +49,7 @@ def svg(diagram: Diagram) -> str:
 def drawing(laid: Laid) -> str:
     """What is drawn, as one group: frames of opened boxes, then edges, then boxes."""
     boxes, lines = in_one_place(laid)
-    parts = [f'<g class="all" transform="translate({_MARGIN:g} {_MARGIN:g})">']
+    parts = [f'<g class="all" transform="translate({MARGIN:g} {MARGIN:g})">']
     parts += [_frame(placed) for placed in boxes if placed.inside is not None]
     parts += [_line(line) for line in lines]
     parts += [_box(placed) for placed in boxes if placed.inside is None]

@@ -23,7 +23,7 @@ def mermaid(diagram: Diagram) -> str:
     def boxes(inner: Diagram, indent: str) -> Iterator[str]:
         for box in inner.boxes:
             if box.inside is not None:
-                yield f'{indent}subgraph {names[box.key]}["{_mermaid_text(_caption(box))}"]'
+                yield f'{indent}subgraph {names[box.key]}["{_mermaid_text([_in_one_line(box)])}"]'
                 yield from boxes(box.inside, indent + "  ")
                 yield f"{indent}end"
             elif box.kind != "caption":
@@ -45,7 +45,7 @@ def dot(diagram: Diagram) -> str:
         for box in inner.boxes:
             if box.inside is not None:
                 yield f"{indent}subgraph cluster_{names[box.key]} {{"
-                yield f"{indent}  label={_dot_text(_caption(box))};"
+                yield f"{indent}  label={_dot_text([box.title, *box.lines])};"
                 yield from boxes(box.inside, indent + "  ")
                 yield f"{indent}}}"
             elif box.kind != "caption":
@@ -65,8 +65,9 @@ def _names(diagram: Diagram) -> dict[str, str]:
     return {box.key: f"n{i}" for i, (box, _) in enumerate(diagram.everything())}
 
 
-def _caption(box: Box) -> list[str]:
-    return [box.title, *box.lines]
+def _in_one_line(box: Box) -> str:
+    """Mermaid leaves room for one line above what is inside."""
+    return ", ".join([box.title, *box.lines])
 
 
 def _edges(diagram: Diagram) -> Iterator[tuple[str, str, str]]:

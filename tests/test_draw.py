@@ -319,6 +319,12 @@ def test_the_ending_says_the_format_and_a_drawing_may_be_written_over(model, nam
         assert Path(name).read_text().startswith(begins)
 
 
+def test_the_picture_of_the_documentation_is_that_of_today(tmp_path):
+    assert main(["draw", str(DIGITS), "--out", str(tmp_path / "digits.svg")]) == 0
+    stored = ROOT / "docs" / "pictures" / "digits.svg"
+    assert stored.read_text() == (tmp_path / "digits.svg").read_text(), f"run: ourdl draw {DIGITS} --out {stored}"
+
+
 def test_draw_prints(model, capsys):
     assert main(["draw", "m.toml", "--to", "mermaid", "--out", "-"]) == 0
     assert capsys.readouterr().out == mermaid(graph_diagram(load(model).graph))

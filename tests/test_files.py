@@ -105,7 +105,7 @@ def test_every_mistake_is_told_at_once_with_its_path():
         ({"train": {"loss": None}}, "train", "'loss' is missing (str)"),
         ({"train": {"batch": 0}}, "train.batch", "must be at least 1, found 0"),
         ({"train": {"optimizer": {"name": "Adam", "lrr": 1}}}, "train.optimizer.lrr", "Did you mean lr?"),
-        ({"train": {"optimizer": {"name": "SGD", "lr": {"w": "x"}}}}, "train.optimizer", "a table of such numbers"),
+        ({"train": {"optimizer": {"name": "SGD", "lr": {"w": "x"}}}}, "train.optimizer.lr", "a table of float at least 0"),
         ({"train": {"optimizer": "os.system"}}, "train.optimizer", "Import paths are not accepted."),
         ({"train": 3}, "train", "must be a table"),
         ({"data": {"y": None}}, "data", "the input 'y' has no data"),
