@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,14 +138,13 @@ def path_text(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            bare = part.replace("_", "").replace("-", "")
-            word = part if bare.isascii() and bare.isalnum() else json_quoted(part)
+            word = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else _quoted(part)
             text += f".{word}" if text else word
     return text
 
 
-def json_quoted(text: str) -> str:
-    """Text in double quotes, with escapes where needed, as TOML and JSON both read it."""
+def _quoted(text: str) -> str:
+    """Text in double quotes, in ASCII."""
     import json  # only ever needed on the way to an error
 
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text)

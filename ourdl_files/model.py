@@ -19,7 +19,14 @@ from ourdl_files.formats import read_document
 from ourdl_files.lock import check_lock, known_to_lock
 from ourdl_files.problems import ModelFileError
 
-sections = Registry("ourdl.sections")
+
+def _check_section(value: object) -> None:
+    missing = [name for name in ("read", "compare", "table") if not callable(getattr(value, name, None))]
+    if missing:
+        raise TypeError(f"it is no section: a class with read, compare and table, this has no {' and no '.join(missing)}")
+
+
+sections = Registry("ourdl.sections", check=_check_section)
 
 UNINSTALLED = ("unknown-name", "missing-version")  # the codes of names that another package may know
 

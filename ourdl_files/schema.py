@@ -106,7 +106,8 @@ class _Builder:
         own = {"parameter", "constant", "numbers", *self._plugins}
         found.update({word + IN_BLOCK: in_block(found[word], own) for word in ("parameter", "constant", "numbers")})
         for noun, choice in self._plugins.items():
-            found[f"offered-{noun}"] = offered({**choice.offer(), "properties": choice.attributes()})
+            found[f"offered-{noun}"] = offered(choice.offer())
+            found[f"offered-{noun}-table"] = offered({**choice.offer(), "properties": choice.attributes()})
             for inside in (False, True):
                 found[noun + (IN_BLOCK if inside else "")] = _plugin(choice, inside)
                 found.update(_cases(choice, "name", inside, own))
@@ -161,7 +162,7 @@ def _plugin(choice: Choice, inside: bool) -> Schema:
         "description": f'The name of the {choice.noun}, or a table: `{{ name = "...", attribute = ... }}`.',
         "properties": {"name": choice.names(choice.schemas, inside)},
         "required": ["name"],
-        "anyOf": hint(choice.noun),
+        "anyOf": hint(f"{choice.noun}-table"),
         "if": {"type": "string"},
         "then": choice.names(alone, inside),
         "else": {"if": {"required": ["name"]}, "then": {"$ref": f"#/$defs/{_of_all(choice, inside)}"}},

@@ -104,9 +104,9 @@ def _describe(choice: Choice, registry: Registry, entry: Entry, schema: Callable
         choice.left_out.append(f"{entry} cannot be described: {type(error).__name__}: {error}")
 
 
-def hint(noun: str) -> list[Schema]:
-    """For ``anyOf``: what editors offer, in a branch of ``$defs`` that never holds."""
-    return [{}, {"$ref": f"#/$defs/offered-{noun}"}]
+def hint(word: str) -> list[Any]:
+    """For ``anyOf``: what editors offer, in a branch of ``$defs`` that never holds. Taplo would offer a table for ``{}``."""
+    return [True, {"$ref": f"#/$defs/offered-{word}"}]
 
 
 def offered(schema: Schema) -> Schema:

@@ -37,7 +37,8 @@ class Optimizer(Record):
 
     def rates(self, names: list[str]) -> dict[str, float]:
         """The learning rate of each parameter; LookupError for one without, and for a pattern that fits none."""
-        table = self.lr if isinstance(self.lr, tuple) else (("*", self.lr),)
+        given: Any = self.lr
+        table = given if isinstance(given, tuple) else (("*", given),)
         for pattern, _ in table:
             if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
                 hint = did_you_mean(pattern, names) or f"Parameters are: {', '.join(names[:12]) or 'none'}."

@@ -1,9 +1,10 @@
 """The sections ``[train]`` and ``[data]`` of a model file, read and checked before anything runs.
 
-A section (group ``ourdl.sections``) is a class with two class methods: ``read(table, problems)`` returns the settings, and
-``compare(table, graph, problems, unbuilt)`` looks whether the table fits the graph, in which the nodes ``unbuilt`` are left
-out, since they are wrong. Both tell each mistake to ``problems(path, message)``, with a path inside the section. A third one,
-``schema()``, returns the JSON Schema of the table; a section that is a Record needs none.
+A section (group ``ourdl.sections``) is a class. ``read(table, problems)``, a class method, returns the settings;
+``compare(table, graph, problems, unbuilt)``, another, looks whether the table fits the graph, in which the nodes ``unbuilt``
+are left out, since they are wrong. Both tell each mistake to ``problems(path, message)``, with a path inside the section.
+``table(defaults)`` of the settings is the way back. Two may be there besides: ``schema()``, the JSON Schema of the table (a
+section that is a Record needs none), and ``moved(old, new)``, the settings for a file in another folder.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Pairs = set[tuple[int, int]]
 
 def place_rows(rows: Rows, gap: Gap) -> list[float]:
     """The place of the middle of each number; ``gap`` says how far two middles side by side are apart at least."""
-    broken = _broken(rows)
+    broken = _broken(rows) | _aside(rows)
     found = [_aligned(rows, gap, broken, up, left) for up in (True, False) for left in (True, False)]
     _bring_together(found)
     middles = [sorted(each)[1:3] for each in zip(*found, strict=True)]
@@ -43,6 +43,16 @@ def _broken(rows: Rows) -> Pairs:
                         broken.add((parent, each))
             start, first = end + 1, last
     return broken
+
+
+def _aside(rows: Rows) -> Pairs:
+    """The steps from what is computed from nothing, as a parameter, to what has another parent, which it stands under."""
+    return {
+        (parent, number)
+        for number in range(rows.count)
+        for parent in rows.up[number]
+        if not rows.up[parent] and any(rows.up[other] for other in rows.up[number])
+    }
 
 
 def _inner_parent(number: int, rows: Rows) -> int | None:
@@ -75,11 +85,11 @@ def _lines(
     for row in ordered:
         taken = -1
         for number in row:
-            near = sorted(neighbours[number], key=place.__getitem__)
+            straight = [n for n in neighbours[number] if ((n, number) if up else (number, n)) not in broken]
+            near = sorted(straight, key=place.__getitem__)
             for middle in sorted({(len(near) - 1) // 2, len(near) // 2}) if near else ():
                 other = near[middle]
-                pair = (other, number) if up else (number, other)
-                if below[number] == number and place[other] > taken and pair not in broken:
+                if below[number] == number and place[other] > taken:
                     below[other] = number
                     below[number] = root[number] = root[other]
                     taken = place[other]

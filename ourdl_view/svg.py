@@ -51,7 +51,8 @@ def drawing(laid: Laid) -> str:
     boxes, lines = in_one_place(laid)
     parts = [f'<g class="all" transform="translate({MARGIN:g} {MARGIN:g})">']
     parts += [_frame(placed) for placed in boxes if placed.inside is not None]
-    parts += [_line(line) for line in lines]
+    labelled = {(line.edge.source, line.edge.leaves): line for line in reversed(lines)}  # the first of each output
+    parts += [_line(line, line is labelled[line.edge.source, line.edge.leaves]) for line in lines]
     parts += [_box(placed) for placed in boxes if placed.inside is None]
     return "\n".join([*parts, "</g>"])
 
@@ -64,6 +65,7 @@ def style() -> str:
         f".ourdl .name{{font-size:{TITLE_SIZE:g}px;font-weight:600}}"
         f".ourdl .port text,.ourdl .label{{font-size:{PORT_SIZE:g}px}}"
         ".ourdl .edge path{fill:none;stroke-width:1.3}.ourdl .edge .head{stroke:none}"
+        ".ourdl .label{paint-order:stroke;stroke-width:3px}"
         ".ourdl .frame rect{stroke-dasharray:4 3}.ourdl .output rect{stroke-width:2}"
     )
     light = _colours(_LIGHT, {kind: colours[:2] for kind, colours in _KINDS.items()})
@@ -76,7 +78,7 @@ def _colours(common: tuple[str, str, str, str], kinds: dict[str, tuple[str, ...]
     rules = [
         f".ourdl .ground{{fill:{ground}}}.ourdl text{{fill:{quiet}}}.ourdl .name{{fill:{text}}}",
         f".ourdl .edge path{{stroke:{edge}}}.ourdl .edge .head{{fill:{edge}}}",
-        f".ourdl .port rect{{fill:{ground};stroke:{edge}}}",
+        f".ourdl .port rect{{fill:{ground};stroke:{edge}}}.ourdl .label{{stroke:{ground}}}",
     ]
     rules += [f".ourdl .{kind} rect{{stroke:{border};fill:{inner}}}" for kind, (border, inner) in kinds.items()]
     rules += [f".ourdl .frame rect{{fill:{ground}}}"]
@@ -158,15 +160,15 @@ def _anchor(placed: Placed, y: float) -> str:
 # ---- edges ----------------------------------------------------------------------------------------------------------
 
 
-def _line(line: Line) -> str:
-    """The path, its arrow head, and the number of the output beside its beginning."""
+def _line(line: Line, labelled: bool) -> str:
+    """The path, its arrow head, and, if it is ``labelled``, the number of the output beside its beginning."""
     edge, route = line.edge, line.route
     if not route:
         return ""
     x, y = route[-1][-1]
     head = f"M{_number(x - 3.5)} {_number(y - 7)}h7l-3.5 7z"
     parts = [f'<path d="{" ".join(_path(route))}"/><path class="head" d="{head}"/>']
-    if edge.label:
+    if edge.label and labelled:
         a, b = route[0][0]
         parts.append(f'<text class="label" x="{_number(a + 4)}" y="{_number(b + 12)}">{_text(edge.label)}</text>')
     ends = f'data-source="{_text(edge.source)}" data-target="{_text(edge.target)}"'
