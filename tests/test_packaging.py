@@ -63,6 +63,11 @@ def test_every_template_of_ourdl_new_is_in_the_wheel(names):
     assert templates
 
 
+def test_the_parts_of_the_page_are_in_the_wheel(names):
+    parts = {str(name) for name in names if name.match("ourdl_view/page.*")}
+    assert parts == {"ourdl_view/page.py", "ourdl_view/page.html", "ourdl_view/page.css", "ourdl_view/page.js"}
+
+
 def test_every_package_is_typed(names):
     assert {str(name.parent) for name in names if name.name == "py.typed"} == PACKAGES
 
