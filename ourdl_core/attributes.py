@@ -26,6 +26,14 @@ else:
         """Annotation of an attribute that is a dtype; kept as its NumPy name (``"float32"``)."""
 
 
+#: The dtypes that there are everywhere, by the names that a file gives them.
+DTYPES = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+
+
 @dataclass(frozen=True)
 class Range:
     """Bounds of a number, used in ``Annotated[float, Range(low=0)]``; ``open_low`` and ``open_high`` exclude the bound.
@@ -213,8 +221,9 @@ def _convert_plain(value: Any, annotation: Any) -> Any:
             raise ValueError(f"must be a dtype such as 'float32', found {value!r:.60}") from None
         if value is None or found.kind not in "biufc":
             raise ValueError(f"must be a numeric dtype such as 'float32', found {value!r:.60}")
-        if isinstance(value, str) and value != found.name:  # 'f4', and 'long', which is not the same everywhere
-            raise ValueError(f"must be a dtype by its name: write {found.name!r}, found {value!r:.60}")
+        if isinstance(value, str) and value not in DTYPES:  # 'f4', and 'long', which is not the same everywhere
+            advice = f"write {found.name!r}" if found.name in DTYPES else f"one of {', '.join(DTYPES)}"
+            raise ValueError(f"must be a dtype by its name: {advice}; found {value!r:.60}")
         return found.name
     if annotation is float and type(value) is int:
         return float(value)

@@ -13,21 +13,13 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import numpy as np
-
-from ourdl_core.attributes import REQUIRED, DType, Field, Length, Named, Range, describe
+from ourdl_core.attributes import DTYPES, REQUIRED, DType, Field, Length, Named, Range, describe
 from ourdl_core.record import Record
 from ourdl_core.tables import plain
 
 Schema = dict[str, Any]
 
 _PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-
-
-def dtype_names() -> list[str]:
-    """The names that a dtype has in a model file, smaller ones of a kind first."""
-    known = {np.dtype(each) for each in np.sctypeDict.values() if np.dtype(each).kind in "biufc"}
-    return list(dict.fromkeys(each.name for each in sorted(known, key=lambda d: ("biufc".index(d.kind), d.itemsize))))
 
 
 def schema_of(annotation: Any) -> Schema:
@@ -46,7 +38,7 @@ def schema_of(annotation: Any) -> Schema:
     if origin is Mapping:
         return {"type": "object", "additionalProperties": schema_of(get_args(annotation)[1])}
     if annotation is DType:
-        return {"enum": dtype_names()}
+        return {"enum": list(DTYPES)}
     if annotation in _PLAIN:
         return {"type": _PLAIN[annotation]}
     return {"not": {}}  # an object that only Python can make

@@ -9,6 +9,7 @@ from typing import Any
 from ourdl_core.errors import OpError
 from ourdl_core.initializers import InitializerName
 from ourdl_core.ops import registry
+from ourdl_core.problems import said
 from ourdl_core.reading import FORMAT
 from ourdl_core.record import Record
 from ourdl_core.registry import Registry
@@ -17,7 +18,7 @@ from ourdl_files.model import sections
 from ourdl_files.schema_choice import Choice, choice_of, hint, offered
 from ourdl_files.schema_ops import definitions, op_schema
 from ourdl_files.schema_rows import TEXT, block_schema, function_schema, row_definitions, table, use_schema
-from ourdl_files.schema_values import ATTRIBUTE, IN_BLOCK, in_block, values_in_block
+from ourdl_files.schema_values import IN_BLOCK, in_block, values_in_block
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -64,11 +65,12 @@ class _Builder:
         """A section tells its schema itself, or it follows from its attributes."""
         try:
             section = sections.get(name)
-        except OpError as error:
-            self.left_out.append(str(error))
+            record = isinstance(section, type) and issubclass(section, Record)
+            own = section.schema() if hasattr(section, "schema") else record_schema(section) if record else {}
+        except Exception as error:  # of the code of a plugin
+            self.left_out.append(str(error) if isinstance(error, OpError) else f"section '{name}': {said(error)}")
             return
-        record = isinstance(section, type) and issubclass(section, Record)
-        self._sections[name] = section.schema() if hasattr(section, "schema") else record_schema(section) if record else {}
+        self._sections[name] = own
         self._gather(_annotations([section]) if record else ())
 
     def tree(self) -> Schema:
@@ -120,7 +122,8 @@ class _Builder:
         found["node"] = self._node(False, {"required": ["op"]})
         found["offered-op"] = offered(self._ops.offer())
         properties = {key: each for key, each in self._ops.attributes().items() if key not in ("op", "in")}
-        found["offered-node"] = offered({"properties": properties})
+        use = {key: each for key, each in use_schema(False)["properties"].items() if key != "in"}
+        found["offered-node"] = offered({"properties": {**use, **properties}})
         return found
 
     def _node(self, inside: bool, without_op: Schema) -> Schema:
@@ -147,7 +150,7 @@ def _of_all(choice: Choice, inside: bool) -> str:
 
 def _cases(choice: Choice, key: str, inside: bool, own: set[str]) -> dict[str, Schema]:
     """The schemas of all things of a choice, and which of them holds."""
-    found = {_of_all(choice, inside): {"allOf": choice.cases(key, inside)}}
+    found: dict[str, Schema] = {_of_all(choice, inside): {"allOf": choice.cases(key, inside)}}
     for entry, schema in choice.schemas.items():
         properties = values_in_block(schema["properties"], own) if inside else schema["properties"]
         found[choice.place(entry, inside)] = {"title": entry.name, **schema, "properties": {key: {}, **properties}}

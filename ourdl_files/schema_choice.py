@@ -4,8 +4,8 @@ What a table may say depends on the name in it. Of the two ways to write that, `
 second gives messages that name the wrong key: a ``oneOf`` that fails is told of as a whole by Taplo and most validators.
 yaml-language-server and the JSON server of VS Code complete keys by the ``then`` of the name at hand. Taplo (0.9) knows no
 ``then`` when it completes, but follows every ``anyOf``, whether it holds or not: for it there is a branch that never holds
-(``hint``). None of them offers values of a ``then``, all offer those of an ``anyOf``: so names are offered there, and checked
-beside it. A condition is a pattern and no ``enum``, since the words of an ``enum`` would be offered and shown too.
+(``hint``). None of them offers values of a ``then``, all offer those of an ``anyOf``: so names are offered there, and are
+checked beside it. A condition is a pattern and no ``enum``, since the words of an ``enum`` would be offered and shown too.
 """
 
 from __future__ import annotations

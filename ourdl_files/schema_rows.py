@@ -70,7 +70,8 @@ def function_schema() -> Schema:
     inputs = {"type": "object", "additionalProperties": {"$ref": "#/$defs/input"}}
     outputs = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/parent"}, "description": "Names of its nodes."}
     nodes = {"type": "object", "additionalProperties": {"$ref": "#/$defs/node"}}
-    return _row("A function that ops take as an attribute.", {"inputs": inputs, "nodes": nodes, "outputs": outputs}, "outputs")
+    properties = {"inputs": inputs, "nodes": nodes, "outputs": outputs}
+    return _row("A function that ops take as an attribute.", properties, "outputs")
 
 
 def block_schema() -> Schema:
@@ -84,7 +85,11 @@ def block_schema() -> Schema:
             "items": {**TEXT, **free},
             "description": 'What must be given where the block is used; `"$name"` stands for it in the block.',
         },
-        "defaults": {"type": "object", "propertyNames": free, "description": "Attributes that may be given, with their defaults."},
+        "defaults": {
+            "type": "object",
+            "propertyNames": free,
+            "description": "Attributes that may be given, with their defaults.",
+        },
         "outputs": {
             "type": ["string", "array"],
             "minItems": 1,
@@ -100,7 +105,8 @@ def block_schema() -> Schema:
 
 def use_schema(inside: bool) -> Schema:
     """A node that uses a block: its further keys are the attributes of the block, which only the file knows."""
-    count: Schema = {"type": "integer", "minimum": 1, "description": "How many copies, each given what the one before it gives."}
+    text = "How many copies, each given what the one before it gives."
+    count: Schema = {"type": "integer", "minimum": 1, "description": text}
     return {
         "properties": {
             "block": {**TEXT, "description": "The name of a block in this file."},

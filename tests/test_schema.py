@@ -130,7 +130,7 @@ def _listed(value):
 
 
 NUMBERS = st.integers(-5, 5) | st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 1e-9, 1e300, 2**70])
-TEXTS = st.sampled_from(["", "mean", "none", "tanh", "float32", "int64", "f4", "object", "x", "$x", "$$x"])
+TEXTS = st.sampled_from(["", "mean", "none", "tanh", "float32", "int64", "f4", "float128", "object", "x", "$x", "$$x"])
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b.*", "name"]), inner, max_size=2),
@@ -231,7 +231,8 @@ def test_schema_and_loader_agree_on_the_attributes_of_plugins(which, value):
 
 @pytest.mark.parametrize("noun", PLUGINS)
 def test_a_plugin_is_a_name_or_a_table_with_one(noun):
-    for value in ("Adam", "Zeros", "Nope", "Constant", 3, [], {}, {"name": "Nope"}, {"name": 3}, {"lr": 1}, {"name": "Adam"}):
+    tables = [{}, {"name": "Nope"}, {"name": 3}, {"lr": 1}, {"name": "Adam"}]
+    for value in ("Adam", "Zeros", "Nope", "Constant", 3, [], *tables):
         if noun == "optimizer":
             tree = model({"op": "Dense", "in": "x", "units": 3}, train={"loss": "n", "epochs": 1, "optimizer": value})
             at = ("train", "optimizer")
@@ -383,7 +384,8 @@ def test_what_a_block_is_made_of():
     relu = {"op": "Relu", "in": "x"}
     assert not paths(in_a_block(relu, defaults={"rate": 0.5}, parameters={"w": {"shape": ["$a"], "value": "$a"}}))
     assert not paths(in_a_block(relu, outputs=["n"], constants={"c": {"value": [1, "$a"], "dtype": "$a"}}))
-    for wrong in [{"inputs": "x"}, {"outputs": []}, {"attributes": ["op"]}, {"defaults": {"in": 1}}, {"nodes": {}}, {"extra": 1}]:
+    names = [{"inputs": "x"}, {"outputs": []}, {"attributes": ["op"]}]
+    for wrong in [*names, {"defaults": {"in": 1}}, {"nodes": {}}, {"extra": 1}]:
         tree = in_a_block(relu, **wrong)
         assert paths(tree)
         assert any(each.path[:1] == ("blocks",) for each in problems(tree)), wrong
