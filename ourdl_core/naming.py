@@ -21,8 +21,8 @@ def free_name(word: str, taken: dict[str, int]) -> str:
 def output_named(name: str, find: Callable[[str], Node | None]) -> Node | None:
     """The output that ``node[1]`` stands for, where ``find`` knows the node; None where there is no such output."""
     base, _, index = name[:-1].rpartition("[")
-    node = find(base)
-    if node is None or not index.isdecimal() or len(index) > 9 or int(index) >= len(node.outputs):
+    node = None if base.endswith("]") else find(base)
+    if node is None or not (index.isascii() and index.isdecimal()) or len(index) > 9 or int(index) >= len(node.outputs):
         return None
     return node.outputs[int(index)]
 

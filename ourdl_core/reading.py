@@ -20,9 +20,10 @@ from ourdl_core.node import Constant, Node, Variable
 from ourdl_core.op import Composite
 from ourdl_core.ops import registry
 from ourdl_core.problems import GraphError, Path, Problems, kind_of, said
-from ourdl_core.rows import check_inputs, read_constant, read_record, read_variable
+from ourdl_core.rows import check_inputs, is_name, read_constant, read_record, read_variable
 
 FORMAT = 1
+MOST_OUTPUTS = 10_000
 SECTIONS = ("ourdl", "inputs", "parameters", "constants", "functions", "nodes", "outputs")
 
 
@@ -120,7 +121,7 @@ def _right_name(section: str, name: Any, owners: dict[str, str], problems: Probl
         problems((section,), f"a name is text, found {kind_of(name)} {name!r:.60}", "bad-name")
     elif section == "outputs":
         return True
-    elif not name or any(not (c.isalnum() or c in "_.-") for c in name):
+    elif not is_name(name):
         allowed = "letters, digits, '_', '-' and '.' are allowed"
         problems((section, name), f"{name[:60]!r} is not a name: {allowed}", "bad-name", at_key=True)
     elif section != "functions" and owners.setdefault(name, section) != section:
@@ -138,6 +139,7 @@ class _Scope:
 
     functions: Mapping[str, Any] = field(default_factory=dict)
     read: dict[str, Function | None] = field(default_factory=dict)
+    reading: set[str] = field(default_factory=set)
     providers: dict[str, str] = field(default_factory=dict)
 
 
@@ -233,7 +235,14 @@ class _Reader:
         here = self.problems.within(*path)
         names = [slot.name for slot in op_class.slots() if slot.kind != "variadic"]
         attributes = self._attributes(path, op_class, row)
-        record, slots = read_record(op_class, attributes, here, inputs=names, provider=provider)
+        if attributes is None:  # a function is wrong
+            record, slots = None, {key: row[key] for key in row if key in names}
+        else:
+            record, slots = read_record(op_class, attributes, here, inputs=names, provider=provider)
+        if (getattr(record, "num_outputs", None) or 0) > MOST_OUTPUTS:
+            message = f"this makes more outputs than a node may have ({MOST_OUTPUTS:,})"
+            here((), message, "too-much", provider=provider)
+            return None
         check_inputs(op_class, listed, slots, "in" in row, here, provider)
         inputs = self._inputs(dict(zip(places, listed, strict=False)))
         keywords = self._slots(path, slots)
@@ -257,12 +266,14 @@ class _Reader:
             self.scope.providers[reference] = f"{entry.id} ({entry.provider})" if entry.distribution else entry.id
         return self.scope.providers[reference]
 
-    def _attributes(self, path: Path, op_class: Any, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What a row says besides ``op`` and ``in``; a function is meant by its name."""
+    def _attributes(self, path: Path, op_class: Any, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What a row says besides ``op`` and ``in``; None where a function that it names could not be read."""
         found = {key: value for key, value in row.items() if key not in ("op", "in")}
         for key, each in op_class.fields().items():
             if key in found and each.annotation is Function:
                 found[key] = self._function((*path, key), found[key])
+                if found[key] is None:
+                    return None
         return found
 
     def _slots(self, path: Path, slots: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -354,11 +365,15 @@ class _Reader:
         return self._read_function(name)
 
     def _read_function(self, name: str) -> Function | None:
+        if name in self.scope.reading:
+            self.problems.root()(("functions", name), f"the function '{name}' uses itself", "circle", at_key=True)
         if name not in self.scope.read:
-            self.scope.read[name] = None  # a function that holds itself finds nothing
+            self.scope.read[name] = None
+            self.scope.reading.add(name)
             constants = {name: node for name, node in self.outer.items() if isinstance(node, Constant)}
             inner = _Reader(self.problems.root(), self.scope, constants)
             self.scope.read[name] = inner.as_function(("functions", name), self.scope.functions[name])
+            self.scope.reading.discard(name)
         return self.scope.read[name]
 
     def as_function(self, path: Path, row: Any) -> Function | None:

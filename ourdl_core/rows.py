@@ -46,14 +46,15 @@ def read_constant(row: Any, problems: Problems) -> Constant | None:
 def _array(given: Any, dtype: str | None) -> Any:
     """Numbers as an array of that dtype; None where they are none, or would become other numbers."""
     try:
-        own = np.array(given)
-        if own.dtype.kind not in "biuf":
-            return None
-        value = np.array(given, dtype=dtype)
+        with np.errstate(all="ignore"):
+            value = np.array(given, dtype=dtype)
+            if value.dtype.kind == "f":
+                changed = np.isinf(value) != np.isinf(np.array(given, dtype="float64"))
+            else:
+                changed = np.array(value.dtype.kind not in "biu" or value.tolist() != given)
     except (TypeError, ValueError, OverflowError):
         return None
-    changed = value.dtype.kind in "biu" and value.size and (own.dtype.kind == "f" or not np.array_equal(own, value))
-    return None if changed else value
+    return None if changed.any() else value
 
 
 def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -> Variable | None:
@@ -80,6 +81,10 @@ def read_variable(name: str | None, row: Any, given: bool, problems: Problems) -
         problems((), str(error), "wrong-value", at_key=True)
         return None
     variable._where = None  # its name says where it is
+    if isinstance(row.get("value"), list) and _array(row["value"], dtype) is None:
+        message = f"'value' must be numbers, or lists of one length, of numbers; found {row['value']!r:.60}"
+        problems(("value",), message, "wrong-value")
+        return None
     try:
         if row.get("value") is not None:
             variable.set_value(row["value"])
@@ -98,10 +103,16 @@ def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | str] | None
         problems(("shape",), f'a shape is a list of sizes, as ["batch", 4]; found {shape!r:.60}', "wrong-type")
         return None
     for place, size in enumerate(shape):
-        if not isinstance(size, str) and (type(size) is not int or size < 0):
+        right = is_name(size) if isinstance(size, str) else type(size) is int and 0 <= size < 2**63
+        if not right:
             message = f'a size is a whole number, or a word such as "batch" where it varies; found {size!r:.60}'
             problems(("shape", place), message, "wrong-value")
     return list(shape)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a node or of a size: letters, digits, ``_``, ``-`` and ``.``."""
+    return bool(text) and all(c.isalnum() or c in "_.-" for c in text)
 
 
 def _read(row: Mapping[str, Any], key: str, annotation: Any, problems: Problems) -> Any:

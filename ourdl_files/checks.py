@@ -17,17 +17,18 @@ MOST_SHOWN = 6  # nodes on the way to shapes that do not meet
 def check_tree(tree: Mapping[str, Any], problems: Problems) -> None:
     """A file computes something, and uses what it declares (unless a name that is not known may have been meant for it)."""
     meant = {word for each in problems.found for word in each.suggestions}
-    if any(each.code in ("missing-op", "wrong-type") for each in problems.found):
-        return  # what these should be cannot be told
     for section in ("nodes", "outputs"):
-        if not tree.get(section) and isinstance(tree.get(section, {}), Mapping):
+        if not tree.get(section) and isinstance(tree.get(section, {}), Mapping) and section not in meant:
             where: Path = (section,) if section in tree else ()
             problems(where, f"[{section}] must have at least one entry", "missing-section")
+    if any(each.code in ("missing-op", "wrong-type") for each in problems.found):
+        return  # what these should be, and what they use, cannot be told
+    wrong = {each.path[:2] for each in problems.found}
     used = set(_used(tree))
     for section in ("inputs", "parameters", "constants"):
         rows = tree.get(section)
         for name in rows if isinstance(rows, Mapping) else ():
-            if isinstance(name, str) and name not in used and name not in meant:
+            if isinstance(name, str) and not {name} & (used | meant) and (section, name) not in wrong:
                 message = f"'{name}' is not used by any node: use it, or take it away"
                 problems((section, name), message, "unused", at_key=True)
 

@@ -24,6 +24,7 @@ from ourdl_core.schemas import schema_of
 from ourdl_files import ModelFileError, load
 from ourdl_files.formats import read_document
 from ourdl_files.schema import model_schema
+from ourdl_files.schema_values import in_block
 from ourdl_train.optimizers import registry as optimizers
 
 ROOT = Path(__file__).parent.parent
@@ -170,6 +171,24 @@ def test_the_schema_of_an_annotation_accepts_what_it_converts(word, value):
     except (TypeError, ValueError, OverflowError):
         converts = False
     assert CHECKS[word].is_valid(value) == converts, (CHECKS[word].schema, value)
+
+
+@pytest.mark.parametrize("word", BARE)
+def test_in_a_block_an_attribute_may_stand_for_any_part_of_a_value(word):
+    check = validator(Draft202012Validator, in_block(CHECKS[word].schema, set()))
+    assert check.is_valid("$a")
+    for value in ([[0, 1], [2, 3]], [1, 2], [1, 0.5, "x"], {"w": [1]}, {"w": 1}):
+        if CHECKS[word].is_valid(value):
+            assert all(map(check.is_valid, [value, *_with_a_part_replaced(value)])), value
+
+
+def _with_a_part_replaced(value):
+    """The same value with ``"$a"`` in place of each of its parts."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for part in ("$a", *_with_a_part_replaced(each)):
+            found = value.copy()
+            found[key] = part
+            yield found
 
 
 def test_an_object_that_only_python_can_make_is_nothing_that_a_file_can_write():
