@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ourdl_core.problems import Path
+from ourdl_files.spelling import Slip
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Document:
-    """``source`` is the file as a person named it, ``ending`` that of its name (``.toml``)."""
+    """``source`` is the file as a person named it, ``ending`` that of its name (``.toml``).
+
+    ``slips`` are mistakes in how the text is spelled, which is why its tree may be another than was meant.
+    """
 
     source: str
     text: str
     ending: str
     tree: Mapping[str, Any]
+    slips: Sequence[Slip] = ()
 
     @cached_property
     def _places(self) -> Any:
@@ -56,6 +61,10 @@ class Document:
             except (KeyError, IndexError, TypeError):
                 return None
         return value
+
+    def around(self, offset: int | None) -> Span | None:
+        """The span of the character at an offset."""
+        return None if offset is None else self.between(offset, offset + 1)
 
     def between(self, start: int, end: int) -> Span:
         """The span of two offsets."""

@@ -7,11 +7,12 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ourdl_core.errors import did_you_mean
+from ourdl_core.problems import Path as TreePath
 from ourdl_core.problems import Problem, kind_of
 from ourdl_files.document import Document
 from ourdl_files.problems import ModelFileError
@@ -32,21 +33,33 @@ def read_document(path: str | Path) -> Document:
     text = _text(path)
     try:
         tree = reader(text)
-        problem = _excess(tree)
+        problem = excess(tree)
         if problem:
             raise SpellingError(problem, code="too-much")
+        huge = huge_numbers(tree)
+        if huge:
+            raise ModelFileError(str(path), huge, Document(str(path), text, path.suffix.lower(), tree))
     except RecursionError:
         raise _refused(path, f"tables are nested more than {MAX_DEPTH} deep", "too-much") from None
     except ImportError as error:
         raise _refused(path, str(error), "needs-package") from None
     except SpellingError as error:
-        document = Document(str(path), text, path.suffix.lower(), {})
-        problems = [Problem((), message, code) for _, message, code in error.slips]
-        spans = [None if at is None else document.between(at, at + 1) for at, _, _ in error.slips]
-        raise ModelFileError(str(path), problems, document, spans) from None
+        document = Document(str(path), text, path.suffix.lower(), error.tree, error.slips)
+        if isinstance(error.tree, dict) and not excess(error.tree) and not huge_numbers(error.tree):
+            return document
+        raise spelled_wrong([], document) from None
     if not isinstance(tree, dict):
         raise _refused(path, f"a model file is a table of sections, found {kind_of(tree)}", "wrong-type")
     return Document(str(path), text, path.suffix.lower(), tree)
+
+
+def spelled_wrong(problems: Sequence[Problem], document: Document) -> ModelFileError:
+    """The error of a document with slips, and of its other mistakes, but for those that slips led to."""
+    slips = [(Problem((), message, code), document.around(at)) for at, message, code in document.slips]
+    starts = {(span.line, span.column) for _, span in slips if span is not None}
+    others = [(each, document.span(each.path, each.at_key)) for each in problems]
+    told = [*slips, *((each, span) for each, span in others if span is None or (span.line, span.column) not in starts)]
+    return ModelFileError(document.source, [each for each, _ in told], document, [span for _, span in told])
 
 
 def _refused(path: Path, message: str, code: str) -> ModelFileError:
@@ -99,7 +112,23 @@ def _beside(path: Path) -> str:
         return ""
 
 
-def _excess(tree: Any) -> str | None:
+def huge_numbers(tree: Any) -> list[Problem]:
+    """The first whole number that no array holds, at its place; Python takes seconds to write one of a million digits."""
+    stack: list[tuple[TreePath, Any]] = [((), tree)]
+    seen: set[int] = set()  # aliases make endless trees
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, (dict, list)) and id(value) in seen:
+            continue
+        seen.add(id(value))
+        if type(value) is int and value.bit_length() > 64:
+            return [Problem(path, "this whole number needs more than 64 bits", "wrong-value")]
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        stack.extend(((*path, key), each) for key, each in items if isinstance(each, (dict, list, int)))
+    return []
+
+
+def excess(tree: Any) -> str | None:
     """What is too much in a tree, however it came about: values, or levels (aliases can make many from a few bytes)."""
     stack = [(tree, 0)]
     count = 0

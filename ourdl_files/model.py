@@ -15,7 +15,7 @@ from ourdl_core.registry import Registry
 from ourdl_files.blocks import expand, told_once
 from ourdl_files.checks import check_graph, check_tree
 from ourdl_files.document import Document
-from ourdl_files.formats import read_document
+from ourdl_files.formats import huge_numbers, read_document, spelled_wrong
 from ourdl_files.lock import check_lock, known_to_lock
 from ourdl_files.problems import ModelFileError
 
@@ -63,7 +63,12 @@ def load(source: str | Path | Mapping[str, Any], *, locked: bool = False) -> Mod
     if isinstance(source, Mapping):
         if locked:
             raise ValueError("a tree that is no file has no lock beside it: load the file")
+        refused = huge_numbers(source)
+        if refused:
+            raise ModelFileError("the model", refused)
         return _checked(source, None)
+    if not isinstance(source, (str, Path)):
+        raise TypeError(f"load takes the name of a file, or its tree as a dict; found {type(source).__name__}")
     document = read_document(source)
     problems = check_lock(source, document.tree) if locked else []
     if problems:
@@ -85,9 +90,11 @@ def _checked(tree: Mapping[str, Any], document: Document | None) -> Model:
     check_graph(reading.graph, problems)
     for name, section in found.items():
         section.compare(expanded.tree[name], reading.graph, problems.within(name), reading.unbuilt)
+    told = _with_lock(told_once(problems.found, expanded), document)
+    if document is not None and document.slips:
+        raise spelled_wrong(told, document)
     if problems:
-        told = told_once(problems.found, expanded)
-        raise ModelFileError(_named(document), _with_lock(told, document), document)
+        raise ModelFileError(_named(document), told, document)
     return Model(reading.graph, settings, None if document is None else Path(document.source))
 
 

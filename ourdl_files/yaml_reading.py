@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ourdl_files.spelling import MAX_DEPTH, MAX_VALUES, SpellingError
@@ -30,7 +31,11 @@ def read_yaml(text: str) -> Any:
         root = yaml.compose(text, Loader=loader)
         traps = _traps(root)
         if traps:
-            raise SpellingError.of(traps)
+            error = SpellingError.of(traps)
+            if all(code != "yaml-key" for _, _, code in traps):  # a wrong name would be told again where it is used
+                with suppress(yaml.YAMLError, TypeError, ValueError):  # what cannot be made at all has been told
+                    error.tree = _constructed(loader, root)
+            raise error
         return None if root is None else _constructed(loader, root)
     except yaml.MarkedYAMLError as error:
         raise _marked(text, error) from None
@@ -60,9 +65,38 @@ def _marked(text: str, error: Any) -> SpellingError:
     message = error.problem or error.context
     if message == "found character that cannot start any token" and mark and text[mark.index : mark.index + 1] == "\t":
         message = "a tab cannot indent in YAML: use blanks"
-    if message == "found undefined alias" or (message or "").startswith("found undefined alias"):
-        message = "this alias (*) has no anchor (&) before it"
+    begun = error.context_mark
+    if begun is not None and message in _UNCLOSED and error.context in _WHERE:
+        noun = _WHERE[error.context]
+        return SpellingError(f"this {noun} is not closed, or something in it is wrong: {_UNCLOSED[message]}", begun.index)
+    for start, sentence in _SENTENCES.items():
+        if (message or "").startswith(start):
+            message = sentence
     return SpellingError(message, None if mark is None else mark.index)
+
+
+# What libyaml says, and what it means to the person who wrote the file.
+_SENTENCES = {
+    "found undefined alias": "this alias (*) has no anchor (&) before it",
+    "did not find expected key": "this line is indented differently from those it belongs to, or a colon is missing",
+    "did not find expected '-' indicator": "this line is indented differently from the items of the list before it",
+    "mapping values are not allowed": "a colon cannot stand here: is the line indented too far, or a text without quotes?",
+    "found unexpected ':'": "write a blank after the colon",
+    "found character that cannot start any token": "a value cannot begin with this character: write it in quotes",
+    "could not find expected ':'": "a colon and a blank are missing after the key",
+    "but found another document": "a file holds one model: take away this second ---",
+    "found unknown escape character": "this escape is none of YAML: a backslash is written \\\\ in double quotes",
+}
+_WHERE = {
+    "while parsing a flow mapping": "table",
+    "while parsing a flow sequence": "list",
+    "while scanning a quoted scalar": "text",
+}
+_UNCLOSED = {
+    "did not find expected ',' or '}'": "expected a comma or }",
+    "did not find expected ',' or ']'": "expected a comma or ]",
+    "found unexpected end of stream": "its closing quote is missing",
+}
 
 
 def _offset(text: str, position: Any) -> int | None:
@@ -114,12 +148,12 @@ def _keys(node: Any) -> list[tuple[int, str, str]]:
     for key, _ in node.value:
         at = key.start_mark.index
         if not isinstance(key.value, str):
-            found.append((at, "a key must be text", "yaml-trap"))
+            found.append((at, "a key must be text", "yaml-key"))
         elif key.tag == f"{_TAG}merge":
             continue
         elif key.tag != f"{_TAG}str":
             message = f"'{key.value}' is not text in YAML: as a key write \"{key.value}\", in quotes"
-            found.append((at, message, "yaml-trap"))
+            found.append((at, message, "yaml-key"))
         elif key.value in first:
             found.append((at, f"the key '{key.value}' is given twice (first in line {first[key.value]})", "duplicate-key"))
         else:

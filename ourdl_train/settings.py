@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -22,6 +23,8 @@ from ourdl_core.rows import read_record
 from ourdl_core.schemas import record_schema
 from ourdl_core.tables import table_of
 from ourdl_train.optimizers import OptimizerName
+
+CSV = (".csv", ".csv.gz")
 
 
 class TrainSettings(Record):
@@ -49,10 +52,21 @@ class TrainSettings(Record):
         elif name.partition("[")[0] not in unbuilt:
             known = [*map(str, graph.nodes), *unbuilt]
             problems.unknown(("loss",), f"no node named {name[:100]!r}", name, known, "undefined-name")
+        if not unbuilt:
+            _check_rates(table.get("optimizer"), list(graph.named_parameters()), problems.within("optimizer", "lr"))
 
     def table(self, defaults: bool = False) -> dict[str, Any]:
         """The table of the section; what has its default value only with ``defaults``."""
         return table_of(self, defaults)
+
+
+def _check_rates(optimizer: Any, parameters: list[str], problems: Problems) -> None:
+    """Each pattern of a table of learning rates must fit a parameter."""
+    rates = optimizer.get("lr") if isinstance(optimizer, Mapping) else None
+    for pattern in rates if isinstance(rates, Mapping) else ():
+        if pattern != "*" and not any(fnmatchcase(name, str(pattern)) for name in parameters):
+            what = f"no parameter is called {str(pattern)[:100]!r}"
+            problems.unknown((str(pattern),), what, pattern, parameters, "undefined-name", at_key=True)
 
 
 def _check_loss(loss: Node, problems: Problems) -> None:
@@ -81,6 +95,23 @@ class Split(Record):
     def check(self) -> None:
         if self.test + self.validation >= 1:
             raise ValueError(f"test and validation leave nothing to train on: {self.test:g} + {self.validation:g}")
+
+
+def _check_columns(columns: Any, node: Variable, problems: Problems) -> None:
+    """Columns that are named one by one must make a row of the input; what a pattern fits is known with the data only."""
+    listed = columns if isinstance(columns, list) else [columns]
+    if not all(isinstance(each, str) for each in listed) or any("*" in each or "?" in each for each in listed):
+        return
+    twice = next((each for i, each in enumerate(listed) if each in listed[:i]), None)
+    if twice is not None:
+        problems((), f"the column {twice!r:.60} is given twice", "wrong-value")
+    if node.sizes:
+        found = [len(listed)] if isinstance(columns, list) else []
+        wanted = list(node.sizes[1:])
+        if wanted != found and not (len(wanted) == len(found) and isinstance(wanted[0], (str, type(None)))):
+            are, should = found or "one number", wanted or "one number"
+            message = f"these columns give {are} a row, the input '{node}' is {should} a row"
+            problems((), message, "shapes")
 
 
 class Columns(Record):
@@ -136,6 +167,9 @@ class DataSettings:
                 known = ["file", "split", *graph.inputs]
                 what = f"no input named {name[:100]!r}"
                 meant.update(problems.unknown((name,), what, name, known, "undefined-name", at_key=True))
+        for name in names:  # an array of an NPZ file may have any shape
+            if name in graph.inputs and isinstance(table[name], Mapping) and str(table.get("file")).endswith(CSV):
+                _check_columns(table[name].get("columns"), graph.inputs[name], problems.within(name, "columns"))
         for name in graph.inputs:
             if name not in names and name not in meant:
                 problems((), f"the input '{name}' has no data: write {name} = {{ columns = \"...\" }}", "missing-data")

@@ -279,3 +279,68 @@ def test_only_the_ops_that_a_file_names_are_imported(op, packages):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "the model: nodes.a.op: no op named 'Nope'." in done.stdout
     assert done.stdout.splitlines()[-1] == packages
+
+
+def test_a_trap_of_yaml_does_not_hide_the_other_mistakes(tmp_path):
+    pytest.importorskip("yaml")
+    text = """ourdl: 1
+inputs:
+  x: {shape: [batch, 4]}
+nodes:
+  a: {op: Rellu, in: x}
+  b: {op: Dense, in: a, units: yes}
+outputs:
+  b: c
+"""
+    with pytest.raises(ModelFileError) as error:
+        load(_written(tmp_path / "m.yaml", text))
+    places = [(each.span.line, each.span.column, each.problem.code) for each in error.value.located]
+    assert places == [(5, 11, "unknown-name"), (6, 32, "yaml-trap"), (8, 6, "undefined-name")]
+
+
+@pytest.mark.parametrize("text", ["x[0][0]", "x[0]" + "[0]" * 5000, "x[" + "9" * 5000 + "]", "x[\u0660]"])
+def test_an_output_of_an_output_is_no_name(text):
+    tree = {"ourdl": 1, "inputs": {"x": {"shape": [4]}}, "nodes": {"h": {"op": "Relu", "in": text}}, "outputs": {"h": "h"}}
+    assert set(problems(tree)) == {"nodes.h.in"}
+
+
+@pytest.mark.parametrize("content", ["ourdl = 0x" + "f" * 500_000, f"ourdl = 1\nnodes.h = {{ op = 'Relu', in = {10**30} }}"])
+def test_a_number_of_more_than_64_bits_is_refused_where_it_stands(tmp_path, content):
+    with pytest.raises(ModelFileError, match=r"m.toml:[12]:\d+: this whole number needs more than 64 bits"):
+        load(_written(tmp_path / "m.toml", content))
+    with pytest.raises(ModelFileError, match="more than 64 bits"):
+        load({"ourdl": 1 << 500_000})
+
+
+def test_columns_and_rates_are_compared_with_the_graph():
+    found = problems(changed(train={"optimizer": {"name": "Adam", "lr": {"*": 0.1, "h.wieght": 0.2}}}))
+    assert found['train.optimizer.lr."h.wieght"'] == "no parameter is called 'h.wieght'. Did you mean h.weight?"
+    found = problems(changed(data={"x": {"columns": ["a", "b"]}}))
+    assert found == {"data.x.columns": "these columns give [2] a row, the input 'x' is [64] a row"}
+    found = problems(changed(data={"x": {"columns": ["a"] * 64}}))
+    assert found == {"data.x.columns": "the column 'a' is given twice"}
+
+
+def test_a_split_into_more_parts_than_there_can_be_is_refused():
+    tree = changed(nodes={"parts": {"op": "Split", "in": "x", "parts": 10**9}})
+    assert "more outputs than a node may have" in problems(tree)["nodes.parts"]
+
+
+@pytest.mark.parametrize(
+    ("row", "right"),
+    [
+        ({"value": [1.7, 2.9], "dtype": "int64"}, False),
+        ({"value": [2**64 - 1, 0], "dtype": "uint64"}, True),
+        ({"value": [1e300], "dtype": "float16"}, False),
+        ({"value": [0.1], "dtype": "float32"}, True),
+        ({"value": [2, 0], "dtype": "bool"}, False),
+        ({"value": [float("inf")], "dtype": "float32"}, True),
+    ],
+)
+def test_a_constant_is_never_changed_to_fit(row, right):
+    nodes = {"h": {"op": "OnesLike", "in": "c"}}
+    tree = {"ourdl": 1, "constants": {"c": row}, "nodes": nodes, "outputs": {"h": "h"}}
+    if right:
+        assert load(tree).graph["h"].spec.shape == (len(row["value"]),)
+    else:
+        assert "must be numbers" in problems(tree)["constants.c.value"]

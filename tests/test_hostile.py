@@ -137,7 +137,7 @@ def whole():
         },
         "outputs": {"logits": "logits"},
         "train": {"loss": "loss", "optimizer": {"name": "Adam", "lr": 0.01}, "epochs": 1},
-        "data": {"file": "a.csv", "x": {"columns": ["a", "b"]}, "y": {"columns": "c"}, "split": {"test": 0.2}},
+        "data": {"file": "a.csv", "x": {"columns": ["a", "b", "c", "d"]}, "y": {"columns": "c"}, "split": {"test": 0.2}},
     }
 
 
