@@ -244,7 +244,8 @@ def test_schema_and_loader_agree_on_the_attributes_of_plugins(which, value):
         tree, at = model({**node, "weight_init": table}), ("nodes", "n", "weight_init")
     else:
         tree = model(node, train={"loss": "n", "epochs": 1, "optimizer": table})
-    told = [p for p in problems(tree) if p.path[: len(at)] == at and p.code not in OF_THE_WHOLE]
+    unseen = {*OF_THE_WHOLE, "undefined-name"}  # such as a rate for a parameter that the graph has not
+    told = [p for p in problems(tree) if p.path[: len(at)] == at and p.code not in unseen]
     assert any(path[: len(at)] == at for path in paths(tree)) == bool(told), (table, told)
 
 
