@@ -6,13 +6,10 @@ import os
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
-# Control and format characters, lone surrogates, line and paragraph separators: a terminal obeys them, or text turns
-# about and hides. Files and plugins may hold any of them.
-HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+from ourdl_core.visible import visible as core_visible
 
 
 def say(text: str = "", file: TextIO | None = None) -> None:
@@ -22,13 +19,7 @@ def say(text: str = "", file: TextIO | None = None) -> None:
 
 def visible(text: str) -> str:
     """``text`` with what a terminal would obey or hide as an escape, ``\\x1b``; lines and tabs stay."""
-    if text.isprintable():
-        return text
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in HIDDEN else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    return core_visible(text, keep="\n\t")
 
 
 def width() -> int | None:

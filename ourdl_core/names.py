@@ -56,6 +56,11 @@ def parse_name(text: str, noun: str = "op", *, version: bool = False) -> Referen
     return reference
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a node or of a size: letters, digits, ``_``, ``-`` and ``.``."""
+    return bool(text) and all(c.isalnum() or c in "_.-" for c in text)
+
+
 def show(text: object) -> str:
     """Quote something received, briefly, with look-alike letters of other scripts made visible."""
     if not isinstance(text, str):

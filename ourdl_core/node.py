@@ -13,6 +13,7 @@ import numpy as np
 from ourdl_core import context
 from ourdl_core.arrays import Spec, as_value, dtype_in, namespace, spec_of
 from ourdl_core.context import Label, clock
+from ourdl_core.names import is_name
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.slots import Key, Made, Parameter, State
 
@@ -306,7 +307,7 @@ def _home(name: str, *inputs: Any) -> Node:
 
 
 def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or not name or any(not (c.isalnum() or c in "_.-") for c in name):
+    if not isinstance(name, str) or not is_name(name):
         raise ValueError(f"{str(name)[:60]!r} is not a node name: letters, digits, '_', '-' and '.' are allowed")
     return name
 

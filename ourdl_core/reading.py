@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ourdl_core import context
+from ourdl_core.circles import circle_text, parents_first
 from ourdl_core.errors import OpError
 from ourdl_core.function import Function
 from ourdl_core.graph import Graph
@@ -20,7 +21,7 @@ from ourdl_core.node import Constant, Node, Variable
 from ourdl_core.op import Composite
 from ourdl_core.ops import registry
 from ourdl_core.problems import GraphError, Path, Problems, kind_of, said
-from ourdl_core.rows import check_inputs, is_name, read_constant, read_record, read_variable
+from ourdl_core.rows import check_inputs, check_name, read_constant, read_record, read_variable
 
 FORMAT = 1
 MOST_OUTPUTS = 10_000
@@ -121,9 +122,8 @@ def _right_name(section: str, name: Any, owners: dict[str, str], problems: Probl
         problems((section,), f"a name is text, found {kind_of(name)} {name!r:.60}", "bad-name")
     elif section == "outputs":
         return True
-    elif not is_name(name):
-        allowed = "letters, digits, '_', '-' and '.' are allowed"
-        problems((section, name), f"{name[:60]!r} is not a name: {allowed}", "bad-name", at_key=True)
+    elif not check_name(name, problems.within(section, name)):
+        return False
     elif section != "functions" and owners.setdefault(name, section) != section:
         first = ((owners[name], name), "it is taken here")
         message = f"the name '{name}' is taken: it stands in [{owners[name]}] too"
@@ -193,32 +193,15 @@ class _Reader:
 
     def _sorted(self, path: Path, parents: Mapping[str, list[str]]) -> list[str]:
         """Names, parents first. Nodes that are computed from themselves are told of, and noted as unbuilt."""
-        order: list[str] = []
-        entered: dict[str, int] = {}  # the place in ``way``, -1 once done
-        way: list[str] = []
-        for first in parents:
-            stack = [(first, False)]
-            while stack:
-                name, done = stack.pop()
-                if done:
-                    entered[name] = -1
-                    way.pop()
-                    order.append(name)
-                elif name not in entered:
-                    entered[name] = len(way)
-                    way.append(name)
-                    stack.append((name, True))
-                    stack.extend((parent, False) for parent in reversed(parents[name]))
-                    for parent in parents[name]:
-                        if entered.get(parent, -1) >= 0 and not self.unbuilt.issuperset((name, parent)):
-                            self._circle(path, way[entered[parent] :])
+        order = []
+        for name, circle in parents_first(parents, self.unbuilt):
+            if name is not None:
+                order.append(name)
+                continue
+            message = f"'{circle[0]}' is computed from itself: {circle_text(circle)}"
+            self.problems((*path, circle[0]), message, "circle", at_key=True)
+            self.unbuilt.update(circle)
         return order
-
-    def _circle(self, path: Path, circle: list[str]) -> None:
-        shown = circle if len(circle) <= 8 else [*circle[:4], "...", *circle[-3:]]
-        text = " -> ".join([*shown, circle[0]])
-        self.problems((*path, circle[0]), f"'{circle[0]}' is computed from itself: {text}", "circle", at_key=True)
-        self.unbuilt.update(circle)
 
     def _node(self, path: Path, name: str, row: Mapping[str, Any], op_class: Any) -> Node | None:
         """One node; None where something about it is wrong: everything about it is told."""

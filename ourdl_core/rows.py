@@ -11,6 +11,7 @@ import numpy as np
 from ourdl_core.attributes import REQUIRED, DType, Field, Named, Range, describe
 from ourdl_core.errors import OpError
 from ourdl_core.initializers import InitializerName
+from ourdl_core.names import is_name
 from ourdl_core.node import Constant, Variable
 from ourdl_core.op import Op, usage
 from ourdl_core.problems import Problems, kind_of, said
@@ -110,9 +111,12 @@ def _shape(row: Mapping[str, Any], problems: Problems) -> list[int | str] | None
     return list(shape)
 
 
-def is_name(text: str) -> bool:
-    """Whether a text can be the name of a node or of a size: letters, digits, ``_``, ``-`` and ``.``."""
-    return bool(text) and all(c.isalnum() or c in "_.-" for c in text)
+def check_name(text: str, problems: Problems) -> bool:
+    """Whether a text can be the name of a node, told where it is not."""
+    if not is_name(text):
+        message = f"{text[:60]!r} is not a name: letters, digits, '_', '-' and '.' are allowed"
+        problems((), message, "bad-name", at_key=True)
+    return is_name(text)
 
 
 def _read(row: Mapping[str, Any], key: str, annotation: Any, problems: Problems) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from ourdl_core.circles import circle_text, parents_first
 from ourdl_core.problems import Problems
 from ourdl_files.block_definitions import Block
 
@@ -24,34 +25,11 @@ def cut_circles(blocks: Mapping[str, Block], problems: Problems) -> None:
     """Tell of blocks that use themselves; their uses of each other are not sound from here on."""
     within: set[str] = set()
     used = {name: [str(use.block.name) for use in block.uses.values()] for name, block in blocks.items()}
-    for circle in _circles(used, within):
-        if not within.issuperset(circle):
-            shown = circle if len(circle) <= 8 else [*circle[:4], "...", *circle[-3:]]
-            text = " -> ".join(each[:60] for each in [*shown, circle[0]])
-            message = f"the block {circle[0]!r:.60} uses itself: {text}"
+    for name, circle in parents_first(used, within):
+        if name is None and not within.issuperset(circle):
+            message = f"the block {circle[0]!r:.60} uses itself: {circle_text(circle)}"
             problems(("blocks", circle[0]), message, "circle", at_key=True)
         within.update(circle)
     for name in within:
         for use in blocks[name].uses.values():
             use.sound = use.sound and use.block.name not in within
-
-
-def _circles(used: Mapping[str, list[str]], within: set[str]) -> Iterator[list[str]]:
-    """A circle for each step that leads back to where one is, but for steps ``within`` circles that are known."""
-    place: dict[str, int] = {}  # on the way, -1 once done
-    for first in used:
-        stack = [(first, False)]
-        way: list[str] = []
-        while stack:
-            name, done = stack.pop()
-            if done:
-                place[name] = -1
-                way.pop()
-            elif name not in place:
-                place[name] = len(way)
-                way.append(name)
-                stack.append((name, True))
-                stack.extend((each, False) for each in reversed(used[name]))
-                for each in used[name]:
-                    if place.get(each, -1) >= 0 and not {name, each} <= within:
-                        yield way[place[each] :]

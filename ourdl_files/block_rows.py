@@ -8,6 +8,7 @@ from typing import Any
 from ourdl_core import OpError
 from ourdl_core.ops import registry
 from ourdl_core.problems import Path, Problems
+from ourdl_core.rows import check_name
 from ourdl_files.block_definitions import RESERVED, Block, UseRow
 from ourdl_files.block_values import attribute_of
 
@@ -67,7 +68,7 @@ def read_rows(block: Block, blocks: Mapping[str, Block], ops: Ops, problems: Pro
             if "op" in row:
                 here(("block",), "a node has an op or a block, not both", "op-and-block", at_key=True)
                 block.wrong.add(name)
-            elif _is_right_name(name, here) and _names_block(row["block"], blocks, block, here):
+            elif check_name(name, here) and _names_block(row["block"], blocks, block, here):
                 block.uses[name] = _use(path, row, blocks[row["block"]], here)
             else:
                 block.wrong.add(name)
@@ -78,14 +79,6 @@ def read_rows(block: Block, blocks: Mapping[str, Block], ops: Ops, problems: Pro
         elif "repeat" in row and not ops.takes(row["op"], "repeat"):
             here(("repeat",), "only a block is repeated: make this node one of a block", "wrong-repeat", at_key=True)
             nodes[name] = {key: value for key, value in row.items() if key != "repeat"}
-
-
-def _is_right_name(name: str, problems: Problems) -> bool:
-    if name and all(c.isalnum() or c in "_.-" for c in name):
-        return True
-    message = f"{name[:60]!r} is not a name: letters, digits, '_', '-' and '.' are allowed"
-    problems((), message, "bad-name", at_key=True)
-    return False
 
 
 def _names_block(word: Any, blocks: Mapping[str, Block], inside: Block, problems: Problems) -> bool:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ourdl_files.plain import check_plain, escaped
+from ourdl_core.visible import visible
+from ourdl_files.plain import check_plain
 
 
 def json_text(tree: Mapping[str, Any], opened: Sequence[str] = ()) -> str:
@@ -27,4 +28,4 @@ def _table(value: Any, levels: int, indent: str) -> str:
 
 def json_value(value: Any) -> str:
     """A value on one line."""
-    return escaped(json.dumps(value, ensure_ascii=False), lambda character: json.dumps(character)[1:-1])
+    return visible(json.dumps(value, ensure_ascii=False), lambda character: json.dumps(character)[1:-1])

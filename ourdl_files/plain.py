@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ourdl_core.problems import Path, path_text
-
-_HIDDEN = frozenset(("Cc", "Cf", "Zl", "Zp"))
 
 
 def same(first: Any, second: Any) -> bool:
@@ -57,13 +55,6 @@ def _refusal(value: Any, ending: str) -> str | None:
     if type(value) not in (bool, int, float, str):
         return f"{value!r:.60} is no plain data ({type(value).__name__}): a file holds numbers, text, lists and tables"
     return None
-
-
-def escaped(text: str, escape: Callable[[str], str]) -> str:
-    """``text`` with characters that an editor hides, or that turn text about, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
 
 
 def unicode_escape(character: str) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ourdl_core.problems import Problem, path_text
+from ourdl_core.visible import visible
 from ourdl_files.document import Document, Span
 
 MAX_SHOWN = 100  # columns of a line that are shown around a mistake
-_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,7 @@ def _snippet(line: str, span: Span) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text without what a terminal would obey or hide, in as many characters."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_hidden(c) else c for c in text)
-
-
-def _is_hidden(character: str) -> bool:
-    return character != "\t" and unicodedata.category(character) in _HIDDEN
+    return visible(text, lambda character: "\N{REPLACEMENT CHARACTER}", keep="\t")
 
 
 def _columns(character: str) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ourdl_core.problems import Path
-from ourdl_files.plain import check_plain, escaped, unicode_escape
+from ourdl_core.visible import visible
+from ourdl_files.plain import check_plain, unicode_escape
 
 WIDTH = 110  # columns; a list that is longer is wrapped
 _INDENT = "    "
@@ -76,12 +77,12 @@ def toml_key(key: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return escaped(json.dumps(text, ensure_ascii=False), unicode_escape)
+    return visible(json.dumps(text, ensure_ascii=False), unicode_escape)
 
 
 def _comment(text: str) -> str:
     """Text for a comment, which ends with its line and holds no control characters."""
-    return escaped(" ".join(text.split()), unicode_escape)
+    return visible(" ".join(text.split()), unicode_escape)
 
 
 def _value(value: Any, column: int, indent: str) -> str:

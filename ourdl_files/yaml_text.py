@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ourdl_files.plain import check_plain, escaped, unicode_escape
+from ourdl_core.visible import visible
+from ourdl_files.plain import check_plain, unicode_escape
 
 _WORD = re.compile(r"[A-Za-z_][\w:./*-]*", re.ASCII)  # text that looks like text
 
@@ -30,7 +31,7 @@ def _dumped(value: Any, **layout: Any) -> str:
         raise ImportError("writing YAML needs PyYAML: pip install ourdl[yaml], or save as TOML") from None
     dumper = _dumper(getattr(yaml, "CSafeDumper", None) or yaml.SafeDumper)
     text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, **layout)
-    return "\n".join(escaped(line, unicode_escape) for line in text.split("\n"))  # such a line is text in double quotes
+    return "\n".join(visible(line, unicode_escape) for line in text.split("\n"))  # such a line is text in double quotes
 
 
 def _dumper(base: Any) -> Any:

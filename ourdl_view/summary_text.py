@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ourdl_core.visible import visible
 from ourdl_view.sizes import Shape
 
 if TYPE_CHECKING:
@@ -29,17 +30,12 @@ def summary_text(found: Summary, width: int | None) -> str:
 
 def shape_text(shape: Shape) -> str:
     """A shape for a person: ``[batch, 64]``, ``?`` for what cannot be told."""
-    return f"[{', '.join('?' if size is None else _plain(str(size)) for size in shape)}]"
+    return f"[{', '.join('?' if size is None else visible(str(size)) for size in shape)}]"
 
 
 def sizes_text(sizes: Mapping[str, int]) -> str:
     """Sizes for a person: ``batch = 32, time = 10``."""
-    return ", ".join(f"{_plain(name)} = {size:,}" for name, size in sizes.items())
-
-
-def _plain(name: str) -> str:
-    """The name of a size, which a file gives: what a terminal would obey is escaped."""
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    return ", ".join(f"{visible(name)} = {size:,}" for name, size in sizes.items())
 
 
 def _cells(row: Row) -> list[_Cells]:

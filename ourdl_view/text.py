@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-# Control and format characters, lone surrogates, line and paragraph separators, private use: they turn text about, hide
-# in it, or are no part of XML.
-_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+from ourdl_core.visible import HIDDEN
+from ourdl_core.visible import visible as core_visible
+
+# Private use and what is no character, too: no font shows them, or they are no part of XML.
+_HIDDEN = HIDDEN | {"Co", "Cn"}
 
 # Widths in hundredths of the font size, of DejaVu Sans: the widest of the usual sans-serif fonts, so that text fits in all.
 _WIDTHS = {
@@ -27,13 +29,7 @@ _BOLD = 1.13
 
 def visible(text: str) -> str:
     """``text`` in one line, with what hides in it written as an escape, ``\\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    return core_visible(text, hidden=_HIDDEN)
 
 
 def lines_of(text: str) -> str:
