@@ -165,7 +165,7 @@ class DataSettings:
         for name in names:
             if name not in graph.inputs and name not in unbuilt:
                 known = ["file", "split", *graph.inputs]
-                what = f"no input named {name[:100]!r}"
+                what = f"{name[:100]!r} is no input of the graph and no setting of [data]"
                 meant.update(problems.unknown((name,), what, name, known, "undefined-name", at_key=True))
         for name in names:  # an array of an NPZ file may have any shape
             if name in graph.inputs and isinstance(table[name], Mapping) and str(table.get("file")).endswith(CSV):

@@ -109,7 +109,7 @@ def test_every_mistake_is_told_at_once_with_its_path():
         ({"train": {"optimizer": "os.system"}}, "train.optimizer", "Import paths are not accepted."),
         ({"train": 3}, "train", "must be a table"),
         ({"data": {"y": None}}, "data", "the input 'y' has no data"),
-        ({"data": {"z": {"columns": "a"}}}, "data.z", "no input named 'z'"),
+        ({"data": {"z": {"columns": "a"}}}, "data.z", "'z' is no input of the graph and no setting of [data]"),
         ({"data": {"y": "label"}}, "data.y", "must be a table of settings, found text: 'label'"),
         ({"data": {"split": {"test": 0.7, "validation": 0.3}}}, "data.split", "leave nothing to train on"),
         ({"nodes": {"a": {"op": "os.system", "in": "h"}}}, "nodes.a.op", "Import paths are not accepted."),
