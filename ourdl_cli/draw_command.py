@@ -47,9 +47,9 @@ def run_draw(options: argparse.Namespace) -> int:
     if options.out == "-":
         say(text.rstrip("\n"))
         return 0
-    from ourdl_files.atomic import write_atomically
+    from ourdl_core.atomic import write_atomically
 
-    write_atomically(path, text.encode(), lambda written: None)
+    write_atomically(path, text.encode())
     say(f"wrote {path}")
     return 0
 

@@ -41,7 +41,7 @@ def run_schema(options: argparse.Namespace) -> int:
 
 def _write(path: Path, text: str) -> None:
     """Write the file whole or not at all: an editor may read it at any time."""
-    from ourdl_files.atomic import write_atomically
+    from ourdl_core.atomic import write_atomically
 
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no directory '{path.parent}'")

@@ -2,7 +2,8 @@
 
 The annotation is the schema: it says what a model file may write, what ``ourdl show`` prints and what a message expects.
 Understood are bool, int, float, str, ``DType``, ``Literal``, ``X | None``, unions, tuples, ``Mapping[str, X]`` (kept as a
-tuple of pairs), ``Annotated`` with ``Range``, ``Length`` or ``Named`` (a plugin by name) and any class (an instance of it).
+tuple of pairs), ``Annotated`` with ``Range``, ``Length`` or ``Named`` (a plugin by name), a ``Record`` (a table of its
+attributes) and any other class (an instance of it).
 """
 
 from __future__ import annotations
@@ -114,8 +115,26 @@ class Field:
     @property
     def named(self) -> Named | None:
         """Of which plugins it is one, if any."""
-        extras = get_args(self.annotation)[1:] if get_origin(self.annotation) is Annotated else ()
-        return next((each for each in extras if isinstance(each, Named)), None)
+        for choice in choices_of(self.annotation):
+            extras = get_args(choice)[1:] if get_origin(choice) is Annotated else ()
+            found = next((each for each in extras if isinstance(each, Named)), None)
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def record(self) -> Any:
+        """The class of records of which it is one, if any."""
+        return next((choice for choice in choices_of(self.annotation) if _is_record(choice)), None)
+
+    @property
+    def item(self) -> Field | None:
+        """Of a list of one kind of values, such a value as an attribute."""
+        bare = get_args(self.annotation)[0] if get_origin(self.annotation) is Annotated else self.annotation
+        inner = get_args(bare)
+        if get_origin(bare) is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+            return Field(self.name, inner[0], REQUIRED)
+        return None
 
     @property
     def holds_table(self) -> bool:
@@ -150,6 +169,16 @@ def fields_of(cls: type, root: type) -> dict[str, Field]:
     }
 
 
+def choices_of(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union; else the annotation itself."""
+    return get_args(annotation) if get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
+
+
+def _is_record(annotation: Any) -> bool:
+    """Whether a table of its attributes stands for an instance of this class."""
+    return isinstance(annotation, type) and hasattr(annotation, "make") and hasattr(annotation, "fields")
+
+
 def describe(annotation: Any) -> str:
     """An annotation in words, for messages: ``int``, ``one of 'a', 'b'``, ``float or none``."""
     origin = get_origin(annotation)
@@ -173,6 +202,8 @@ def describe(annotation: Any) -> str:
         return f"a table of {describe(_in_table(annotation))}"
     if annotation is type(None):
         return "none"
+    if _is_record(annotation):
+        return f"a table of {', '.join(annotation.fields())}"
     return "a dtype" if annotation is DType else getattr(annotation, "__name__", str(annotation))
 
 
@@ -233,6 +264,11 @@ def _convert_plain(value: Any, annotation: Any) -> Any:
         raise _wrong(value, annotation)
     if isinstance(annotation, type) and isinstance(value, annotation):
         return value
+    if _is_record(annotation) and isinstance(value, Mapping):
+        try:
+            return annotation.make(dict(value))
+        except TypeError as error:
+            raise ValueError(f"is wrong: {error}") from None
     raise _wrong(value, annotation)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ourdl_core.node import Constant, Node, Output, Variable, make_node, order_of, output_of
@@ -69,11 +69,18 @@ class Function:
             return self._inline(values)
         if self.captured:
             raise TypeError(f"this Function uses {self.captured[0].describe()} from outside: call its closed() form")
+        return tuple(self._compiled().evaluate(list(values)))
+
+    def runner(self, *values: Any) -> Callable[[list[Any]], list[Any]]:
+        """What computes the outputs of a list of values with the ranks and dtypes of these, to be called again and again."""
+        return self._compiled().runner(list(values))  # type: ignore[no-any-return]
+
+    def _compiled(self) -> Any:
         if self._program is None:
             from ourdl_core.program import Program
 
             self._program = Program(list(self.inputs), list(self.outputs), mode=self.mode)
-        return tuple(self._program.evaluate(list(values)))
+        return self._program
 
     def multiply_adds(self, *specs: Any) -> int:
         """How many products one run adds up, for inputs of these specs, whose sizes are all known."""

@@ -15,8 +15,23 @@ def ourdl_program_made(program: Any) -> None:
 
 
 @hookspec
-def ourdl_step_ended(step: int, epoch: int, loss: float) -> None:
-    """A training step ended, with this loss."""
+def ourdl_training_began(settings: Any, state: Any) -> None:
+    """Training is about to begin, or to go on, with these settings from this state."""
+
+
+@hookspec
+def ourdl_step_ended(step: int, epoch: int, loss: float, rate: float) -> None:
+    """A training step ended, with this loss and learning rate."""
+
+
+@hookspec
+def ourdl_epoch_ended(epoch: int, row: Any) -> None:
+    """An epoch ended; ``row`` are its numbers by name: ``loss``, ``lr``, ``validation_loss``, the metrics."""
+
+
+@hookspec
+def ourdl_training_ended(fit: Any) -> None:
+    """Training ended, by itself or not, with this result."""
 
 
 @hookspec

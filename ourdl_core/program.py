@@ -105,10 +105,14 @@ class Program:
 
     def evaluate(self, values: list[Any]) -> list[Any]:
         """The outputs of a Program that has no state, as a list."""
+        return self.runner(values)(values)
+
+    def runner(self, values: list[Any]) -> Callable[[list[Any]], list[Any]]:
+        """What evaluates lists of values of these ranks and dtypes; for loops, which look for the layout only once."""
         plan = self._plan(values, {})
         if plan.names:
             raise ValueError(f"'{plan.names[0]}' is not an input and no state was given: call program(state, ...)")
-        return plan.run(values)
+        return plan.run
 
     def init(self, *inputs: Any, seed: int = 0, **named: Any) -> State:
         """The first state: values that Variables hold, else drawn from (``seed``, name).

@@ -99,8 +99,14 @@ class Record:
 
     def __repr__(self) -> str:
         fields = type(self).fields()
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if v != fields[k].default)
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if v != _default_of(fields[k], v))
         return f"{type(self).__name__}({shown})"
+
+
+def _default_of(field: Field, value: Any) -> Any:
+    """The default as the value would be: the record of a plugin, where the default is a name."""
+    default = field.default
+    return field.convert(default, "") if isinstance(value, Record) and isinstance(default, str) else default
 
 
 def exact(value: Any) -> Any:

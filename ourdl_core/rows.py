@@ -175,9 +175,16 @@ def read_record(
 
 def _converted(field: Field, value: Any, problems: Problems, owner: str, details: dict[str, Any]) -> Any:
     """``value`` as the attribute wants it; each mistake in it is told."""
-    named = field.named
+    named, item = field.named, field.item
     if named is not None and isinstance(value, Mapping) and "name" in value:
         return _read_named(named, value, problems)
+    if field.record is not None and isinstance(value, Mapping):
+        return read_record(field.record, value, problems, owner=field.name)[0]
+    if item is not None and (item.named or item.record) and isinstance(value, (list, tuple)):
+        before = len(problems)
+        value = [_converted(item, each, problems.within(i), owner, details) for i, each in enumerate(value)]
+        if len(problems) > before:
+            return None
     try:
         return field.convert(value, owner)
     except OpError as error:

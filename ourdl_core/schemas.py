@@ -41,6 +41,8 @@ def schema_of(annotation: Any) -> Schema:
         return {"enum": list(DTYPES)}
     if annotation in _PLAIN:
         return {"type": _PLAIN[annotation]}
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return record_schema(annotation)
     return {"not": {}}  # an object that only Python can make
 
 
@@ -141,6 +143,9 @@ def plugins_in(annotation: Any) -> Iterator[Named]:
     """The plugins by name that an attribute may be."""
     if isinstance(annotation, Named):
         yield annotation
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        for field in annotation.fields().values():
+            yield from plugins_in(field.annotation)
     for part in get_args(annotation):
         yield from plugins_in(part)
 

@@ -115,7 +115,7 @@ def slots_of(function: Callable[..., Any], owner: str) -> tuple[Slot, ...]:
 
 
 def _slot(parameter: inspect.Parameter, owner: str) -> Slot:
-    shape_only = parameter.annotation in (ShapeOnly, "ShapeOnly")
+    shape_only = parameter.annotation in (ShapeOnly, "ShapeOnly", ShapeOnly | None, "ShapeOnly | None")
     if parameter.kind is parameter.VAR_POSITIONAL:
         return Slot(parameter.name, "variadic", None, shape_only)
     if parameter.default is parameter.empty:

@@ -25,8 +25,10 @@ def is_changed(value: Any, field: Field) -> bool:
 
 def plain(value: Any, field: Field, defaults: bool = False) -> Any:
     """The value of an attribute as a model file writes it; a plugin by its full id, with its own attributes."""
-    if field.named is not None and isinstance(value, Record):
-        return _plugin(value, field.named.registry, defaults)
+    if isinstance(value, Record):
+        return table_of(value, defaults) if field.named is None else _plugin(value, field.named.registry, defaults)
+    if field.item is not None and any(isinstance(each, Record) for each in value):
+        return [plain(each, field.item, defaults) for each in value]
     try:
         return _unfrozen(value, field.holds_table)
     except TypeError as error:

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ourdl_core.atomic import write_atomically
 from ourdl_core.errors import OpError
 from ourdl_core.index import Entry
 from ourdl_core.names import LOCAL
 from ourdl_core.ops import registry as ops
 from ourdl_core.problems import Path as TreePath
 from ourdl_core.problems import Problem, Problems
-from ourdl_files.atomic import write_atomically
 from ourdl_files.installed import ModuleFile, Package
 from ourdl_files.lock_check import check_lock, known_to_lock, unused_in_lock
 from ourdl_files.lock_names import Groups, Use, used_names

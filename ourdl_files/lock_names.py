@@ -89,6 +89,8 @@ class _Search:
         for key, value in table.items() if isinstance(table, Mapping) else ():
             if f"{key}s" in self._offered:
                 self._named(f"{key}s", value, (*path, str(key)))
+                if isinstance(value, Mapping):  # which may have plugins of its own
+                    self._section((*path, str(key)), {word: each for word, each in value.items() if word != "name"})
             else:
                 self._maybe((*path, str(key)), value)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any
 
+from ourdl_core.atomic import write_atomically
 from ourdl_core.problems import Path, Problem, path_text
 from ourdl_core.reading import FORMAT
-from ourdl_files.atomic import write_atomically
 from ourdl_files.document import Document
 from ourdl_files.formats import READERS, read_document
 from ourdl_files.json_text import json_value

@@ -54,6 +54,13 @@ class Model:
         """Where the files that the model file names are."""
         return Path() if self.path is None else self.path.parent
 
+    def resolved(self, folder: Path) -> str:
+        """The model as the text of a TOML file in ``folder``, with nothing left open (``ourdl resolve``)."""
+        from ourdl_files.resolving import resolve
+        from ourdl_files.writing import moved
+
+        return resolve(moved(self, folder))
+
 
 def load(source: str | Path | Mapping[str, Any], *, locked: bool = False) -> Model:
     """The model of a file (TOML, JSON, YAML) or of the same tree as a dict; ModelFileError with all its mistakes.

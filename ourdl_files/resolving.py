@@ -34,7 +34,7 @@ def resolve(model: Model, ending: str = ".toml") -> str:
 def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_none(each) for key, each in value.items() if each is not None}
-    return value
+    return [_without_none(each) for each in value] if isinstance(value, list) else value
 
 
 def _comments(tree: Mapping[str, Any], graph: Graph) -> dict[Path, str]:

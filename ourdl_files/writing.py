@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ourdl_core import Graph
+from ourdl_core.atomic import write_atomically
 from ourdl_core.problems import Problems
 from ourdl_core.writing import graph_to_dict
-from ourdl_files.atomic import write_atomically
 from ourdl_files.formats import read_document
 from ourdl_files.json_text import json_text
 from ourdl_files.model import Model, load, sections
@@ -41,7 +41,9 @@ def save(model: Model | Graph, path: str | Path, *, train: Any = None, data: Any
         raise ValueError(f"{path}: a model file is called {', '.join(f'*{end}' for end in WRITERS)}")
     model = model if isinstance(model, Model) else Model(model)
     given = {name: value for name, value in {"train": train, "data": data}.items() if value is not None}
-    tree = tree_of(_in_folder(model, path.parent, given))
+    model = moved(model, path.parent)
+    settings = {name: _settings(name, value) for name, value in given.items()}
+    tree = tree_of(replace(model, sections={**model.sections, **settings}))
     try:
         content = WRITERS[path.suffix.lower()](tree).encode()
     except (TypeError, ValueError) as error:
@@ -60,12 +62,11 @@ def tree_of(model: Model, defaults: bool = False) -> dict[str, Any]:
     return tree
 
 
-def _in_folder(model: Model, folder: Path, given: Mapping[str, Any]) -> Model:
-    """The model with other sections, for a file in ``folder``: files that it names are still found."""
-    found = dict(model.sections)
-    if os.path.abspath(model.folder) != os.path.abspath(folder):
-        found = {name: each.moved(model.folder, folder) if hasattr(each, "moved") else each for name, each in found.items()}
-    found.update({name: _settings(name, value) for name, value in given.items()})
+def moved(model: Model, folder: Path) -> Model:
+    """The model for a file in ``folder``: files that it names are still found."""
+    if os.path.abspath(model.folder) == os.path.abspath(folder):
+        return model
+    found = {n: each.moved(model.folder, folder) if hasattr(each, "moved") else each for n, each in model.sections.items()}
     return replace(model, sections=found)
 
 

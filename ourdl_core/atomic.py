@@ -5,24 +5,27 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 _count = itertools.count()
 
 
-def write_atomically(path: str | Path, content: bytes, check: Callable[[Path], None]) -> None:
-    """Write a file, unless ``check`` of what was written raises. An existing file keeps its permissions.
+def write_atomically(
+    path: str | Path, content: bytes | Iterable[bytes], check: Callable[[Path], None] = lambda written: None
+) -> None:
+    """Write a file, in one piece or several, unless ``check`` of what was written raises.
 
-    A link stays a link: the file that it leads to is replaced. After a loss of power there is the old file or the new one.
+    An existing file keeps its permissions, a link stays a link: the file that it leads to is replaced. After a loss of
+    power there is the old file or the new one.
     """
     target = Path(os.path.realpath(path))
     mode = _mode(target, path)
     beside = target.with_name(f".{os.getpid()}-{next(_count)}{target.suffix}")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         check(beside)
