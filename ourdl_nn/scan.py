@@ -15,7 +15,8 @@ class Scan(Op):
     sequences.
 
     A Dropout in the body has one key for the whole sequence, so it drops the same places at every element. Memory: the
-    gradient keeps the carries of every step and computes the rest of a step again.
+    gradient keeps the carries of every step and computes the rest of a step again. It is faster where the body stacks all
+    its carries too: then they need not be computed again.
 
     >>> from ourdl import Function, Variable
     >>> total, x = Variable(shape=(), dtype="float64"), Variable(shape=(), dtype="float64")
@@ -53,8 +54,11 @@ class Scan(Op):
         _check_sequences(sequences)
         length = _common_length([each.shape[0] for each in sequences])
         rows: list = []
+        run = None
         for i in range(length - 1, -1, -1) if self.reverse else range(length):
-            found = self.body(*carries, *(each[i, ...] for each in sequences), *outside)
+            given = [*carries, *(each[i, ...] for each in sequences), *outside]
+            run = run or self.body.runner(*given)  # every step has these ranks and dtypes
+            found = run(given)
             if not rows:
                 _check_carries(carries, found)
             carries = found[: self.carries]
@@ -75,13 +79,36 @@ class Scan(Op):
         return [xp.zeros((0, *row.shape), dtype=row.dtype) for row in rows]
 
     def vjp(self, g, y, *inputs):
-        """Forward again, keeping the carries before each step, then the gradient of one step backwards."""
+        """The carries before each step, then the gradient of one step backwards."""
         inner = placeholders(self._inner_specs([each.spec if isinstance(each, Node) else spec_of(each) for each in inputs]))
+        stacked = self._stacked()
+        kept = self._run_again(inputs, inner) if stacked is None else self._shifted(inputs, [y[k] for k in stacked])
+        return self._backward(g, inputs, inner, kept)
+
+    def _stacked(self):
+        """The outputs in which the new carries are stacked; None if one of them is not."""
+        ends, rows = self.body.outputs[: self.carries], self.body.outputs[self.carries :]
+        places = {row: k for k, row in enumerate(rows, self.carries)}
+        return [places[end] for end in ends] if all(end in places for end in ends) else None
+
+    def _shifted(self, inputs, stacked):
+        """The first carries and the stacked ones but the last: those before each step, in the order of the sequences."""
+        kept = []
+        for first, after in zip(inputs, stacked, strict=False):
+            first = ops.Unsqueeze(first, axis=0)
+            if self.reverse:
+                kept.append(ops.SliceLike(ops.Concat(after, first, axis=0), first, after, axis=0))
+            else:
+                kept.append(ops.SliceLike(ops.Concat(first, after, axis=0), after, axis=0))
+        return kept
+
+    def _run_again(self, inputs, inner):
+        """The carries before each step, by running forward once more."""
         before, _, _ = self._parts(inner)
         after = self.body(*inner)[: self.carries]
         history = Function(inner, [*after, *(ops.Identity(each) for each in before)])
         again = ops.Scan(*inputs, body=history, carries=self.carries, sequences=self.sequences, reverse=self.reverse)
-        return self._backward(g, inputs, inner, _outputs(again)[self.carries :])
+        return _outputs(again)[self.carries :]
 
     def _backward(self, g, inputs, inner, kept):
         """The gradients by a Scan the other way: carried are those of the carries, and the sums of those of outside."""

@@ -9,6 +9,11 @@ def einsum(op, *xs):
     return np.einsum(op.equation, *xs, optimize=len(xs) > 1)
 
 
+def sigmoid(op, x):
+    """Sigmoid without a choice for each element. exp may become inf, and then 0 comes out: less than 1e-38 is lost."""
+    return 1.0 / (1.0 + np.exp(-x))
+
+
 def unslice(op, x, like):
     """Unslice, written into zeros."""
     whole = np.zeros(like.shape, x.dtype)
