@@ -18,7 +18,7 @@ class Progress:
         self.shown = sys.stderr.isatty()
         self._began = time.perf_counter()
         self._next = 0.0
-        self._epoch = self._seen = self._all = 0
+        self._epoch = self._seen = self._all = self._done = 0
         self._sum = 0.0
         self._open = False
 
@@ -28,9 +28,10 @@ class Progress:
             self._epoch, self._seen, self._sum = step.epoch, 0, 0.0
         self._seen += step.rows
         self._all += step.rows
+        self._done = (step.epoch - 1) * self.rows + step.row  # also those of a run before, which this one goes on with
         self._sum += step.loss * step.rows
         now = time.perf_counter()
-        if now >= self._next or self._all >= self.epochs * self.rows:
+        if now >= self._next or self._done >= self.epochs * self.rows:
             self._next = now + PAUSE
             self._draw(now)
 
@@ -40,7 +41,7 @@ class Progress:
         text = f"epoch {self._epoch}/{self.epochs}  loss {self._sum / self._seen:.4g}  {rate:,.0f} rows/s"
         size = min(30, width - len(text) - 3)
         if size >= 5:
-            full = round(size * self._all / (self.epochs * self.rows))
+            full = round(size * self._done / (self.epochs * self.rows))
             text = f"[{'#' * full}{'-' * (size - full)}] {text}"
         sys.stderr.write("\r" + text[:width].ljust(width))
         sys.stderr.flush()

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     why = commands.add_parser(
         "why", help="tell what a name stands for, and why", description="Tell what a name stands for, and why."
     )
-    why.add_argument("name", metavar="NAME", help="an op, optimizer or initializer, as written in a model file")
+    why.add_argument("name", metavar="NAME", help="an op, optimizer or other plugin, as written in a model file")
     why.set_defaults(run=why_name)
 
 
@@ -84,8 +84,16 @@ def _list_broken(entries: list[Entry], as_json: bool) -> int:
 
 
 def show_op(options: argparse.Namespace) -> int:
-    """``ourdl show OP``."""
-    entry, op = _found(options.op)
+    """``ourdl show OP``: of a name that means several things, all of them."""
+    for place, group in enumerate(_groups_of(options.op)):
+        entry = group.resolve(options.op)
+        if place:
+            say()
+        _show(entry, group.load(entry))
+    return 0
+
+
+def _show(entry: Entry, op: Any) -> None:
     if not (isinstance(op, type) and issubclass(op, Record)):
         raise TypeError(f"{entry.id} ({entry.target}) is not a class of ops, but {type(op).__name__} {op!r:.60}")
     say(f"{entry.id}\n\n{paragraphs(plain(_documentation(op)))}")
@@ -95,27 +103,20 @@ def show_op(options: argparse.Namespace) -> int:
     attributes = [(name, _attribute(field)) for name, field in op.fields().items()]
     say(f"\nAttributes\n{pairs(attributes)}" if attributes else "\nAttributes: none")
     say(f"\nFrom\n{pairs([('package', entry.provider), ('class', entry.target), ('file', _file(op))])}")
-    return 0
 
 
-def _found(name: str) -> tuple[Entry, Any]:
-    """The op of a name, else the optimizer or initializer."""
-    group = _group_of(name)
-    entry = group.resolve(name)
-    return entry, group.load(entry)
-
-
-def _group_of(name: str) -> Registry:
-    """Where a name is known: among the ops, else the optimizers or initializers."""
-    for group in (registry, Registry("ourdl.optimizers"), Registry("ourdl.initializers")):
+def _groups_of(name: str) -> list[Registry]:
+    """Where a name is known, among the ops, optimizers, schedules, initializers and metrics; the ops if it is not."""
+    found = []
+    for group in (registry, *(Registry(f"ourdl.{each}") for each in ("optimizers", "schedules", "initializers", "metrics"))):
         try:
             group.resolve(name)
         except UnknownOpError:
             continue
         except OpError:  # known, but hidden, ambiguous or in another version
             pass
-        return group
-    return registry
+        found.append(group)
+    return found or [registry]
 
 
 def _documentation(op: Any) -> str:
@@ -153,7 +154,7 @@ def _file(op: type) -> str:
 
 def why_name(options: argparse.Namespace) -> int:
     """``ourdl why NAME``."""
-    group = _group_of(options.name)
+    group = _groups_of(options.name)[0]
     say(group.why(options.name))
     try:
         group.load(group.resolve(options.name))

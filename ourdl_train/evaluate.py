@@ -3,73 +3,93 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ourdl_core import Node, Program, Variable
 from ourdl_train.feeding import Feeding, ancestors, feeding
+from ourdl_train.metrics import Metric
+from ourdl_train.pairing import Pairing
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well a graph does on some rows: the mean loss and, where labels are class indices, how many are right."""
+    """How well a graph does on some rows: the mean loss, and the metrics by their names in snake_case (``top_5``)."""
 
     loss: float
     rows: int
-    right: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
-        """The part of the rows that is right, from 0 to 1; None where labels are not class indices."""
-        return None if self.right is None else self.right / self.rows
+        """The part of the labels that is predicted, from 0 to 1; None where it was not looked at."""
+        return self.values.get("accuracy")
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The metrics that are one number each: no confusion matrix."""
+        return {name: value for name, value in self.values.items() if isinstance(value, float)}
 
     def __str__(self) -> str:
-        if self.right is None:
-            return f"loss {self.loss:.4g} ({self.rows} rows)"
-        return f"accuracy {100 * self.right / self.rows:.1f} % ({self.right} of {self.rows})"
+        if "accuracy" in self.values:  # which says the rows
+            return ", ".join(self.texts)
+        return ", ".join([f"loss {self.loss:.4g}", *self.texts]) + f" ({self.rows} rows)"
 
 
 class Evaluation:
     """A Program for inference that gives the score of rows.
 
-    A label is an integer input that the loss uses and an output does not; it counts as a class index where it has the
-    shape of the output but for the last axis. The largest value along that axis is then the class that is predicted.
+    ``metrics`` look at the output and the label that they name, else at the first output with a label that fits; a label is
+    an input that the loss uses and the output does not. Without metrics it is the accuracy, where the labels of an output
+    are class indices.
     """
 
-    def __init__(self, loss: Node, outputs: Mapping[str, Node], feeding: Feeding) -> None:
+    def __init__(
+        self, loss: Node, outputs: Mapping[str, Node], feeding: Feeding, metrics: Collection[Metric] = ()
+    ) -> None:
         self.feeding = feeding
-        self.outputs = list(outputs.values())
-        self.labels = [_labels_of(output, feeding.inputs) for output in self.outputs]
-        self.program = Program(feeding.inputs, [loss, *self.outputs], mode="inference")
+        used = {name: ancestors(output) for name, output in outputs.items()}
+        labels = {
+            name: [each for each, variable in feeding.inputs.items() if variable not in used[name]] for name in outputs
+        }
+        self.pairing = Pairing(metrics, labels, list(feeding.inputs), feeding.batch is None)
+        self.outputs = dict(outputs)
+        self.program = Program(feeding.inputs, [loss, *outputs.values()], mode="inference")
+
+    @property
+    def higher_is_better(self) -> set[str]:
+        """The names of the metrics of which more is better."""
+        return {name for name, metric in self.pairing.metrics.items() if metric.higher_is_better}
+
+    def check(self, arrays: Mapping[str, Any]) -> None:
+        """Find out before training, by shapes and dtypes, that a metric fits nothing: a ValueError."""
+        _, values = next(self.feeding.feeds(arrays))
+        specs = [root.spec for root in self.program.plan(*values).roots[1:]]  # sizes that vary are None in these
+        self.pairing.choose(dict(zip(self.outputs, specs, strict=True)), self._named(values))
 
     def __call__(self, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> Score:
-        losses, rows, right, classes = [], 0, 0, False
+        losses, rows, memories = [], 0, None
         for count, values in self.feeding.feeds(arrays):
-            (loss, *outputs), _ = self.program(state, *values)
+            try:
+                (loss, *found), _ = self.program(state, *values)
+            except Exception as error:
+                self.feeding.blame(error, lambda each: self.program(state, *each), arrays, range(rows, rows + count))
+                raise
             losses.append(float(np.mean(np.asarray(loss))) * count)
             rows += count
-            found = self._right(outputs, dict(zip(self.feeding.inputs, values, strict=True)))
-            classes = classes or found is not None
-            right += found or 0
-        return Score(math.fsum(losses) / rows, rows, right if classes else None)
+            outputs = {name: np.asarray(value) for name, value in zip(self.outputs, found, strict=True)}
+            memories = self.pairing.add(memories, outputs, self._named(values))
+        metrics = {name: (self.pairing.metrics[name], memory) for name, memory in (memories or {}).items()}
+        results = {name: metric.result(memory) for name, (metric, memory) in metrics.items()}
+        texts = [metric.text(name, memory) for name, (metric, memory) in metrics.items()]
+        return Score(math.fsum(losses) / rows, rows, results, tuple(filter(None, texts)))
 
-    def _right(self, outputs: list[Any], values: dict[str, Any]) -> int | None:
-        """How many classes are predicted rightly by the first output that has labels."""
-        for output, names in zip(outputs, self.labels, strict=True):
-            scores = np.asarray(output)
-            for name in names:
-                label = values[name]
-                if label.dtype.kind in "iu" and scores.shape[:-1] == label.shape and scores.ndim == label.ndim + 1:
-                    return int(np.sum(np.argmax(scores, axis=-1) == label)) if label.ndim < 2 else None
-        return None
-
-
-def _labels_of(output: Node, inputs: Mapping[str, Variable]) -> list[str]:
-    used = ancestors(output)
-    return [name for name, variable in inputs.items() if variable not in used]
+    def _named(self, values: list[Any]) -> dict[str, Any]:
+        return dict(zip(self.feeding.inputs, values, strict=True))
 
 
 def inputs_of(outputs: Mapping[str, Node], inputs: Mapping[str, Variable]) -> dict[str, Variable]:

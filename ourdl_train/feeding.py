@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ourdl_core import Node, Variable
-from ourdl_train.data import declared_spec, rows_of
-from ourdl_train.tables import DataError
+from ourdl_train.columns import declared_spec
+from ourdl_train.data import rows_of
+from ourdl_train.rows import DataError, Rows
+
+Run = Callable[[list[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,57 @@ class Feeding:
     inputs: dict[str, Variable]
     batch: int | None
 
-    def feeds(self, arrays: Mapping[str, Any], order: Any = None) -> Iterator[tuple[int, list[Any]]]:
-        """The number of rows and the values of each step, in ``order``; the last batch may be short."""
+    def feeds(self, arrays: Mapping[str, Any], order: Any = None, start: int = 0) -> Iterator[tuple[int, list[Any]]]:
+        """The number of rows and the values of each step, in ``order``, from its row ``start`` on.
+
+        The last batch may be short. Only the rows of a step are read at a time.
+        """
         count = rows_of(arrays)
         size = self.batch or 1
-        for start in range(0, count, size):
-            end = min(start + size, count)
-            rows: Any = slice(start, end) if order is None else order[start:end]
+        sources = [_source(arrays[name]) for name in self.inputs]
+        for first in range(start, count, size):
+            end = min(first + size, count)
+            rows: Any = slice(first, end) if order is None else order[first:end]
             if self.batch is None:
-                rows = start if order is None else order[start]
-            yield end - start, [np.asarray(arrays[name][rows]) for name in self.inputs]
+                rows = first if order is None else order[first]
+            yield end - first, [np.asarray(source[rows]) for source in sources]
+
+    def blame(self, error: Exception, run: Run, arrays: Mapping[str, Any], rows: Any) -> None:
+        """Add to ``error`` which of ``rows`` (their numbers) makes ``run`` fail like that, with its place and single values.
+
+        Each row is fed alone until one gives an error of that kind; nothing is added where none does.
+        """
+        for row in map(int, rows):
+            alone = row if self.batch is None else np.array([row])
+            values = [np.asarray(arrays[name][alone]) for name in self.inputs]
+            try:
+                run(values)
+            except type(error):
+                named = zip(self.inputs, values, strict=True)
+                shown = [f"{name} = {value.item()}" for name, value in named if value.size == 1]
+                error.add_note(f"  in the data: {', '.join([self._where(arrays, row), *shown])}")
+                return
+
+    def not_finite(self, arrays: Mapping[str, Any], rows: Any) -> str | None:
+        """The first of ``rows`` (their numbers) in which a value is NaN or infinite, with its place; None where none is."""
+        for row in map(int, rows):
+            for name in self.inputs:
+                values = np.asarray(arrays[name][row])
+                bad = [] if values.dtype.kind not in "fc" else values[~np.isfinite(values)]
+                if len(bad):
+                    return f"{self._where(arrays, row)}, {name} is {bad[0]}"
+        return None
+
+    def _where(self, arrays: Mapping[str, Any], row: int) -> str:
+        """Where a row stands: in each file that it comes from."""
+        rows = [arrays[name] for name in self.inputs if isinstance(arrays[name], Rows)]
+        places = dict.fromkeys(each.where(row) for each in rows if each.place is not None)
+        return " and ".join(places) or f"row {row} (from 0)"
+
+
+def _source(array: Any) -> Any:
+    """What a batch is read from: an array as Rows, which are read faster; anything else as it is."""
+    return Rows(array) if isinstance(array, np.ndarray) else array
 
 
 def feeding(inputs: dict[str, Variable], arrays: Mapping[str, Any], batch: int) -> Feeding:

@@ -1,56 +1,79 @@
-"""Optimizers as graphs: from a parameter and its gradient they build the new value and the new state.
+"""Optimizers by name. An optimizer is a record, its settings and nothing else; applied to a loss it is a graph.
 
-An optimizer is a record: its settings and nothing else. Applied to a loss it is what ``Program(updates=...)`` takes.
-One step of one parameter is a composite op, whose states (momentum, moments) are slots like those of any op.
+From a parameter and its gradient it builds the new value and the new state, so it runs and prints with the training step.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from ourdl_core import Composite, Graph, Length, Named, Node, Range, Record, State, Variable, grad, ops
-from ourdl_core.errors import did_you_mean
+from ourdl_core import Composite, Named, Node, Range, Record
 from ourdl_core.registry import Registry
+from ourdl_train.patterns import Numbers, numbers_of
+from ourdl_train.recurrences import AdagradStep, AdamStep, Descent, LionStep, MomentumStep, RMSpropStep
+from ourdl_train.schedule import ScheduleName
+from ourdl_train.updates import Updates
 
 registry = Registry("ourdl.optimizers")
 
-Rate = Annotated[float, Range(low=0, high=math.inf, open_high=True)]
-Rates = Rate | Annotated[Mapping[str, Rate], Length(1)]
+Decay = Annotated[float, Range(low=0, high=1, open_high=True)]
+Bound = Annotated[float, Range(low=0, high=math.inf, open_low=True, open_high=True)]
+Epsilon = Annotated[float, Range(low=0)]
 
 
 class Optimizer(Record):
     """Base of optimizers: write ``step``, which says by what op one parameter moves.
 
     ``lr`` is the learning rate: a number, or a table of them by patterns of parameter names, of which the first that
-    fits counts: ``{"*.bias": 0.1, "*": 0.05}``.
+    fits counts: ``{"*.bias": 0.1, "*": 0.05}``. ``schedule`` multiplies it by a factor that changes from step to step.
+
+    In this order, each step: the gradients of ``accumulate`` runs are gathered to their mean, which is used once; each of
+    their numbers is cut to within ±``clip_value``; all of them together are shortened to the norm ``clip_norm``; and
+    ``weight_decay``, a number or a table like ``lr``, times the parameter is added to the gradient, which is L2
+    regularization. Where it is ``decoupled`` (AdamW, Lion), ``lr`` times ``weight_decay`` times the parameter is taken from
+    the parameter instead. With ``average`` (as 0.999) an exponential moving average of each parameter is kept, which begins
+    with its value after the first step; 0 keeps none.
     """
 
     __slots__ = ()
-    lr: Rates
+    decoupled: ClassVar[bool] = False
+
+    lr: Numbers
+    schedule: ScheduleName = "Constant"
+    clip_norm: Bound | None = None
+    clip_value: Bound | None = None
+    weight_decay: Numbers = 0.0
+    accumulate: Annotated[int, Range(low=1)] = 1
+    average: Decay = 0.0
+
+    @classmethod
+    def fields(cls) -> dict[str, Any]:
+        """The attributes: ``lr``, those of the optimizer itself, then those that all optimizers have."""
+        found = super().fields()
+        own = {name: field for name, field in found.items() if name == "lr" or name not in Optimizer.__annotations__}
+        return {**own, **found}
 
     def step(self) -> Composite:
-        """The op that is given (parameter, gradient, lr) and returns the new parameter, with its states as slots."""
+        """The op that is given (parameter, gradient, lr) and returns the new parameter, with its states as slots.
+
+        It may have an input ``time`` too, the fourth: the number of this step (1, 2, ...).
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say how to step")
 
     def rates(self, names: list[str]) -> dict[str, float]:
         """The learning rate of each parameter; LookupError for one without, and for a pattern that fits none."""
-        given: Any = self.lr
-        table = given if isinstance(given, tuple) else (("*", given),)
-        for pattern, _ in table:
-            if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
-                hint = did_you_mean(pattern, names) or f"Parameters are: {', '.join(names[:12]) or 'none'}."
-                raise LookupError(f"lr: no parameter is called '{pattern}'. {hint}")
-        found = {name: next((rate for p, rate in table if fnmatchcase(name, p)), None) for name in names}
-        missing = [name for name, rate in found.items() if rate is None]
-        if missing:
-            raise LookupError(f"lr: the table has no entry for the parameter '{missing[0]}'. Add it, or '*' for the rest")
-        return found  # type: ignore[return-value]
+        return numbers_of("lr", self.lr, names)
 
-    def __call__(self, loss: Node) -> Updates:
-        return Updates(self, loss)
+    @property
+    def first_rate(self) -> float:
+        """The learning rate that is told of: the first, where there is a table of them."""
+        given: Any = self.lr
+        return float(given[0][1] if isinstance(given, tuple) else given)
+
+    def __call__(self, loss: Node, steps: int | None = None) -> Updates:
+        """What ``Program(updates=...)`` takes; ``steps`` says how many steps the training has, for schedules."""
+        return Updates(self, loss, steps)
 
 
 _named = Named(registry, Optimizer)
@@ -62,114 +85,25 @@ def optimizer(value: Any) -> Optimizer:
     return _named.load(value)
 
 
-class Updates:
-    """The function that ``Program(updates=...)`` takes: from parameters to the nodes of their new values.
-
-    A Program asks anew for each layout; the nodes of a parameter, and with them its states, are made once.
-    """
-
-    def __init__(self, optimizer: Optimizer, loss: Node) -> None:
-        if not isinstance(loss, Node):
-            raise TypeError(f"an optimizer is applied to the node of a loss, found {type(loss).__name__} {loss!r:.60}")
-        self.optimizer = optimizer
-        self.loss = loss
-        self._made: dict[Variable, Node | None] = {}
-
-    def __call__(self, trained: list[Variable]) -> dict[Variable, Node]:
-        new = [parameter for parameter in trained if parameter not in self._made]
-        if new:
-            with Graph():  # of their own: they are no part of a graph that a person is building
-                self._make(new, self.optimizer.rates([str(parameter.name) for parameter in trained]))
-        found = {parameter: self._made[parameter] for parameter in trained}
-        return {parameter: node for parameter, node in found.items() if node is not None}
-
-    def _make(self, parameters: list[Variable], rates: dict[str, float]) -> None:
-        step = self.optimizer.step()
-        for parameter, gradient in zip(parameters, grad(self.loss, parameters), strict=True):
-            name = str(parameter.name)
-            if gradient is None:
-                self._made[parameter] = None
-            else:
-                states = _number_states(step, parameter)
-                self._made[parameter] = step(parameter, gradient, rates[name], name=name, **states)
-
-
-def _number_states(step: Composite, parameter: Variable) -> dict[str, Variable]:
-    """The states of a parameter that is a Python number: numbers too (arrays have theirs made from their slots)."""
-    if type(parameter.value) not in (int, float):
-        return {}
-    states = [slot for slot in step.slots() if isinstance(slot.made, State)]
-    zeros = {slot.name: 0 if slot.made.dtype else 0.0 for slot in states if slot.made}
-    return {s.name: Variable(zeros[s.name], made=s.made, name=f"{parameter.name}.{s.name}") for s in states}
-
-
-def like(self: Any, parameter: Any) -> Any:
-    """The shape of a state that is as large as its parameter."""
-    return parameter.shape
-
-
-class Descent(Composite):
-    """``parameter - lr * gradient``."""
-
-    def body(self, parameter, gradient, lr):
-        return parameter - lr * gradient
-
-
-class MomentumStep(Composite):
-    """``m' = decay * m + gradient``; ``parameter - lr * m'``."""
-
-    decay: float
-
-    def body(self, parameter, gradient, lr, momentum=State(shape=like)):
-        after = self.decay * momentum + gradient
-        return parameter - lr * after, {"momentum": after}
-
-
-class AdamStep(Composite):
-    """One step of Adam, with the corrections of bias (``1 - beta1**t``, ``1 - beta2**t``) as scalars."""
-
-    beta1: float
-    beta2: float
-    epsilon: float
-
-    def body(
-        self,
-        parameter,
-        gradient,
-        lr,
-        first=State(shape=like),
-        second=State(shape=like),
-        step=State(shape=(), dtype="int32"),
-    ):
-        step = step + 1
-        time = step if step.spec.number else ops["ourdl::Cast"](step, to=parameter.dtype)
-        first = self.beta1 * first + (1 - self.beta1) * gradient
-        second = self.beta2 * second + (1 - self.beta2) * (gradient * gradient)
-        root = ops["ourdl::Sqrt"](second) / ops["ourdl::Sqrt"](_correction(self.beta2, time))
-        value = parameter - lr / _correction(self.beta1, time) * first / (root + self.epsilon)
-        return value, {"first": first, "second": second, "step": step}
-
-
-def _correction(beta: float, time: Any) -> Any:
-    """``1 - beta ** time``, without the cancellation that would cost float32 four digits at the first steps."""
-    return 1.0 if beta == 0 else -ops["ourdl::Expm1"](time * math.log(beta))
-
-
-Decay = Annotated[float, Range(low=0, high=1, open_high=True)]
-
-
 class SGD(Optimizer):
     """Stochastic gradient descent: ``p' = p - lr * g``; with momentum ``m' = momentum * m + g``, ``p' = p - lr * m'``.
 
     Momentum is that of Sutskever et al. (2013) in the form of PyTorch: the learning rate is applied to the momentum
-    when it is used, not when it is gathered, and the first momentum is the first gradient. No Nesterov step.
+    when it is used, not when it is gathered, and the first momentum is the first gradient. With ``nesterov`` the step is
+    ``p' = p - lr * (g + momentum * m')``.
     """
 
-    lr: Rates = 0.01
+    lr: Numbers = 0.01
     momentum: Decay = 0.0
+    nesterov: bool = False
+
+    def check(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ValueError("SGD: nesterov changes how momentum is used, and momentum is 0: give it too, as momentum=0.9")
 
     def step(self) -> Composite:
-        return MomentumStep(decay=self.momentum) if self.momentum else Descent.make({})
+        momentum = MomentumStep.make({"decay": self.momentum, "nesterov": self.nesterov})
+        return momentum if self.momentum else Descent.make({})
 
 
 class Adam(Optimizer):
@@ -177,12 +111,70 @@ class Adam(Optimizer):
 
     ``m' = beta1 * m + (1 - beta1) * g``, ``v' = beta2 * v + (1 - beta2) * g**2``,
     ``p' = p - lr * (m' / (1 - beta1**t)) / (sqrt(v' / (1 - beta2**t)) + epsilon)``.
+
+    With ``amsgrad`` (Reddi et al., 2018) the largest v' so far stands for v', as in PyTorch.
     """
 
-    lr: Rates = 0.001
+    lr: Numbers = 0.001
     beta1: Decay = 0.9
     beta2: Decay = 0.999
-    epsilon: Annotated[float, Range(low=0)] = 1e-8
+    epsilon: Epsilon = 1e-8
+    amsgrad: bool = False
 
     def step(self) -> Composite:
-        return AdamStep(beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon)
+        betas = {"beta1": self.beta1, "beta2": self.beta2}
+        return AdamStep.make({**betas, "epsilon": self.epsilon, "amsgrad": self.amsgrad})
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019): ``lr * weight_decay * p`` is taken from p besides.
+
+    It decays every parameter. Often biases are left out: ``weight_decay = { "*.bias" = 0, "*" = 0.01 }``.
+    """
+
+    decoupled: ClassVar[bool] = True
+    weight_decay: Numbers = 0.01
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, 2012): ``v' = decay * v + (1 - decay) * g**2``, ``p' = p - lr * g / (sqrt(v') + epsilon)``.
+
+    As in PyTorch, where ``decay`` is called alpha. ``centered`` takes the square of the moving mean of g from v' (Graves,
+    2013). With ``momentum`` the steps are gathered: ``b' = momentum * b + g / (sqrt(v') + epsilon)``, ``p' = p - lr * b'``.
+    """
+
+    lr: Numbers = 0.01
+    decay: Decay = 0.99
+    epsilon: Epsilon = 1e-8
+    momentum: Decay = 0.0
+    centered: bool = False
+
+    def step(self) -> Composite:
+        numbers = {"decay": self.decay, "epsilon": self.epsilon, "momentum": self.momentum}
+        return RMSpropStep.make({**numbers, "centered": self.centered})
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al., 2011): ``s' = s + g**2`` from 0, ``p' = p - lr * g / (sqrt(s') + epsilon)``."""
+
+    lr: Numbers = 0.01
+    epsilon: Epsilon = 1e-10
+
+    def step(self) -> Composite:
+        return AdagradStep.make({"epsilon": self.epsilon})
+
+
+class Lion(Optimizer):
+    """Lion (Chen et al., 2023): ``p' = p - lr * sign(beta1 * m + (1 - beta1) * g)``, ``m' = beta2 * m + (1 - beta2) * g``.
+
+    Every number moves by ``lr``, which is therefore 3 to 10 times smaller than for Adam. ``weight_decay`` is decoupled, as
+    for AdamW.
+    """
+
+    decoupled: ClassVar[bool] = True
+    lr: Numbers = 1e-4
+    beta1: Decay = 0.9
+    beta2: Decay = 0.99
+
+    def step(self) -> Composite:
+        return LionStep.make({"beta1": self.beta1, "beta2": self.beta2})

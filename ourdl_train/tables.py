@@ -1,36 +1,56 @@
-"""Tables of data: CSV (also gzipped) and NPZ files as named columns. Nothing in them can run code."""
+"""Tables of data: the named columns of CSV files (also gzipped), the arrays of NPZ and NPY files. None can run code."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import gzip
-import io
-import zipfile
+import os
+import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from ourdl_core.errors import did_you_mean
-from ourdl_train.files import FileError, open_regular, read_arrays, read_bounded
+from ourdl_train.csv_files import CsvTable
+from ourdl_train.files import FileError, open_regular
+from ourdl_train.mapping import Archive, map_npy
+from ourdl_train.rows import DataError
 
-SUFFIXES = (".csv", ".csv.gz", ".npz")
+SUFFIXES = (".csv", ".csv.gz", ".npz", ".npy")
+
+#: A column to read, and the names of its classes where it holds text.
+Wanted = tuple[str, tuple[str, ...]]
 
 
-class DataError(ValueError):
-    """A file of data, or arrays that were given, are not what the graph needs; the message says where."""
+class Table(Protocol):
+    """What is in a file: ``names`` of columns or arrays (none: it is one array without a name)."""
+
+    path: Path
+    noun: str
+    names: Collection[str]
+
+    def read(self, wanted: Collection[Wanted]) -> dict[Wanted, Any]:
+        """The columns that are asked for, as arrays of numbers; DataError with the place of what is none."""
+
+    def place(self, row: int, column: str | None = None) -> str:
+        """Where a row, or a value in it, stands, as a person finds it in the file."""
+
+    def guard(self) -> Any:
+        """What is to be called before each reading of a mapped array; None where nothing is mapped."""
 
 
-def read_table(path: Path, advice: str = "") -> Table:
+@contextlib.contextmanager
+def open_table(path: Path, advice: str = "") -> Iterator[Table]:
     """The table in a file, by the end of its name; ``advice`` is given where there is no such file."""
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path}: data is read from {', '.join(SUFFIXES)} files")
     try:
-        return _read_npz(path) if name.endswith(".npz") else _read_csv(path, name.endswith(".gz"))
+        with open_regular(path) as file:
+            yield _table(path, name, file)
     except FileNotFoundError:
         raise DataError(_missing(path, advice)) from None
     except IsADirectoryError:
@@ -45,126 +65,92 @@ def read_table(path: Path, advice: str = "") -> Table:
         raise DataError(f"{path}: {error.strerror or error}") from None
 
 
+def _table(path: Path, name: str, file: BinaryIO) -> Table:
+    if name.endswith(".npz"):
+        return ArchiveTable(path, file)
+    if name.endswith(".npy"):
+        return ArrayTable(path, file)
+    return CsvTable(path, gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file)
+
+
 def _missing(path: Path, advice: str) -> str:
     beside = [each.name for each in path.parent.iterdir() if each.is_file()] if path.parent.is_dir() else []
     return f"{path}: no such file. {did_you_mean(path.name, beside) or advice}".rstrip()
 
 
-class Table:
-    """Columns of equal length by name: text of a CSV file (with the line of each row), or arrays of an NPZ file."""
+class ArchiveTable:
+    """The arrays of an NPZ file by name; one that is no array of numbers only matters if it is asked for."""
 
-    def __init__(self, path: Path, columns: dict[str, Any], lines: list[int] | None) -> None:
+    noun = "array"
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
-        self.columns = columns
-        self.lines = lines
+        self.file = file
+        self.archive = Archive(file)
+        self.names: Collection[str] = self.archive.names
 
-    def place(self, row: int, column: str) -> str:
-        """Where a value stands, as a person finds it in the file."""
-        where = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.path}: {where}, column '{column}'"
+    def read(self, wanted: Collection[Wanted]) -> dict[Wanted, Any]:
+        """The arrays that are asked for: mapped where they are not compressed."""
+        found = {}
+        for name, classes in wanted:
+            try:
+                found[name, classes] = _checked(self.archive.array(name), classes)
+            except FileError as error:
+                raise DataError(f"{self.path}: the array '{name}' {error}") from None
+        return found
 
-    def numbers(self, column: str) -> np.ndarray[Any, Any]:
-        """A column as numbers; DataError that names the line for text, a missing value, NaN or infinity."""
-        values = self.columns[column]
-        if self.lines is None:
-            array = self._checked(values, column)
-        else:
-            array = self._parsed(values, column)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(f"{self.place(row, column)}: the value is {_first_bad(array)}; values must be finite")
-        return array
+    def place(self, row: int, column: str | None = None) -> str:
+        """As an index into the array."""
+        return f"{self.path}: index {row}" + ("" if column is None else f" of the array '{column}'")
 
-    def _parsed(self, values: Any, column: str) -> np.ndarray[Any, Any]:
-        if not any("_" in text for text in values):
-            with contextlib.suppress(ValueError):  # told below, with the line
-                return np.array(values, dtype=np.float64)
-        return np.array([self._number(text, row, column) for row, text in enumerate(values)])
-
-    def _checked(self, values: Any, column: str) -> np.ndarray[Any, Any]:
-        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
-            found = values.dtype if isinstance(values, np.ndarray) else values
-            raise DataError(f"{self.path}: the array '{column}' is not numbers: {found}")
-        if values.ndim == 0:
-            raise DataError(f"{self.path}: the array '{column}' is one number: it has no rows")
-        return values
-
-    def _number(self, text: str, row: int, column: str) -> float:
-        try:
-            return _float(text)
-        except ValueError:
-            found = f"found the text {text[:40]!r}" if text.strip() else "the value is missing"
-            raise DataError(f"{self.place(row, column)}: expected a number, {found}") from None
+    def guard(self) -> Any:
+        """Whether the file is as long as it was."""
+        return SameSize(self.path, self.file)
 
 
-def _first_bad(array: np.ndarray[Any, Any]) -> str:
-    value = array[~np.isfinite(array)].ravel()[0]
-    return "not a number (NaN)" if np.isnan(value) else "infinite"
+class ArrayTable:
+    """The one array of an NPY file, mapped, under any name."""
+
+    noun = "array"
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.file = file
+        self.names: Collection[str] = ()
+
+    def read(self, wanted: Collection[Wanted]) -> dict[Wanted, Any]:
+        """The array, for each name that is asked for."""
+        array = map_npy(self.file)
+        return {(name, classes): _checked(array, classes) for name, classes in wanted}
+
+    def place(self, row: int, column: str | None = None) -> str:
+        """As an index into the array."""
+        return f"{self.path}: index {row}"
+
+    def guard(self) -> Any:
+        """Whether the file is as long as it was."""
+        return SameSize(self.path, self.file)
 
 
-def _read_csv(path: Path, zipped: bool) -> Table:
-    with open_regular(path) as file:
-        unpacked: Any = gzip.GzipFile(fileobj=file) if zipped else file
-        text = read_bounded(unpacked, "the text in it").decode("utf-8-sig")
-    rows = _rows(path, text)
-    try:
-        _, header = next(rows)
-    except StopIteration:
-        raise DataError(f"{path}: the file is empty") from None
-    header = [name.strip() for name in header]
-    _check_header(path, header)
-    lines, cells = [], []
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(f"{path}: line {line} has {len(row)} values, the header names {len(header)} columns")
-        lines.append(line)
-        cells.append(row)
-    if not cells:
-        raise DataError(f"{path}: there is a header and no row of data")
-    return Table(path, dict(zip(header, zip(*cells, strict=True), strict=True)), lines)
+def _checked(array: np.ndarray[Any, Any], classes: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    if classes:
+        raise FileError(f"is numbers ({array.dtype}): 'classes' are for columns of text in CSV files")
+    if array.ndim == 0:
+        raise FileError("is one number: it has no rows")
+    if len(array) == 0:
+        raise FileError("is empty: there is no row of data")
+    return array
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(f"{path}: line {reader.line_num}: {error}") from None
-        if row:
-            yield reader.line_num, row
+class SameSize:
+    """Called before each reading: a file that became shorter while it is mapped would end the process."""
 
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.number = os.dup(file.fileno())
+        self.size = os.fstat(self.number).st_size
+        weakref.finalize(self, os.close, self.number)
 
-def _check_header(path: Path, header: list[str]) -> None:
-    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
-        raise DataError(f"{path}: values must be separated by commas; the first line has none")
-    if all(_is_number(name) for name in header):
-        raise DataError(f"{path}: the first line must name the columns; found numbers")
-    for name in header:
-        if header.count(name) > 1:
-            raise DataError(f"{path}: the first line names the column '{name}' twice")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        _float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _float(text: str) -> float:
-    """A number as files write it; the underscores that Python allows in one (1_0 is 10) are no part of it."""
-    if "_" in text:
-        raise ValueError(text)
-    return float(text)
-
-
-def _read_npz(path: Path) -> Table:
-    with open_regular(path) as file:
-        if not zipfile.is_zipfile(file):
-            raise DataError(f"{path}: is not an NPZ file, as numpy.savez writes it")
-        file.seek(0)
-        return Table(path, read_arrays(file), None)  # an array of objects only matters if it is asked for
+    def __call__(self) -> None:
+        if os.fstat(self.number).st_size != self.size:
+            raise DataError(f"{self.path}: the file was changed while it was in use: it had {self.size:,} bytes")

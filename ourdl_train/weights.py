@@ -1,9 +1,7 @@
-"""Weights in NPZ files: the parameters and running statistics of a graph by name. Never pickle."""
+"""Weights in safetensors files: the parameters and running statistics of a graph by name."""
 
 from __future__ import annotations
 
-import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,37 +9,40 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.errors import did_you_mean
-from ourdl_train.files import FileError, open_regular, read_arrays
+from ourdl_train.files import FileError
+from ourdl_train.safetensors import read_safetensors, write_safetensors
+
+SUFFIX = ".safetensors"
 
 
 class WeightsError(ValueError):
-    """A file of weights does not fit the graph, or cannot be read."""
+    """A file of weights or a checkpoint does not fit the graph, or cannot be read."""
+
+
+def check_weights_name(path: str | Path) -> Path:
+    """The path as it is; ValueError where it is not called as a safetensors file."""
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path}: weights are written in the format safetensors: call it {path.with_suffix(SUFFIX).name}")
+    return path
 
 
 def save_weights(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write a state, in whole or not at all; the same state gives the same bytes."""
-    path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for name in sorted(state):
-                with archive.open(f"{name}.npy", "w") as file:
-                    np.lib.format.write_array(file, np.asarray(state[name]), allow_pickle=False)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_safetensors(check_weights_name(path), state)
 
 
 def load_weights(path: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
     """The state in a file, which must hold what ``like`` does, by name, shape and kind of number; more is left out."""
     try:
-        with open_regular(path) as file:
-            if not zipfile.is_zipfile(file):
-                raise FileError("is not a file of weights (NPZ), as 'ourdl train --save' writes it")
-            file.seek(0)
-            found = read_arrays(file)
+        found, _ = read_safetensors(path)
     except FileError as error:
         raise WeightsError(f"{path}: {error}") from None
+    return fitted(found, like, str(path))
+
+
+def fitted(found: Mapping[str, Any], like: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """What ``like`` holds, out of ``found``; WeightsError with everything that does not fit."""
     problems = [problem for name in like if (problem := _misfit(name, like[name], found))]
     if problems:
         raise WeightsError("\n".join([f"{path}: the weights are not of this model", *problems]))
@@ -51,8 +52,6 @@ def load_weights(path: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
 def _misfit(name: str, wanted: Any, found: Mapping[str, Any]) -> str | None:
     if name not in found:
         return f"'{name}' is missing. {did_you_mean(name, found)}".rstrip()
-    if isinstance(found[name], ValueError):
-        return f"'{name}' is not numbers: {found[name]}"
     if np.shape(wanted) != found[name].shape:
         return f"'{name}' has shape {list(found[name].shape)}, the model wants {list(np.shape(wanted))}"
     return None
@@ -62,4 +61,4 @@ def _as(wanted: Any, value: Any) -> Any:
     """``value`` as the graph holds it: a Python number, or an array of the dtype that it wants."""
     if type(wanted) in (int, float):
         return value.item()
-    return value.astype(np.asarray(wanted).dtype)
+    return value.astype(np.asarray(wanted).dtype, copy=False)

@@ -23,6 +23,12 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 COMMAND = [sys.executable, "-m", "ourdl_cli"]
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Runs are kept in the folder where one is."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(capsys, *arguments):
     """Exit status, stdout and stderr of one command in this process."""
     try:
@@ -37,7 +43,7 @@ def run(capsys, *arguments):
 
 def test_train_ends_with_the_accuracy_and_the_time(capsys):
     status, out, err = run(capsys, "train", EXAMPLES / "wine.toml", "--epochs", 30, "--seed", 1)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, f"saved in {Path('runs', 'wine-1')}\n")
     found = re.fullmatch(r"test accuracy (\d+\.\d) % \((\d+) of 36\), 30 epochs in \d+\.\d s\n", out)
     assert found
     assert float(found[1]) == round(100 * int(found[2]) / 36, 1)
@@ -48,9 +54,10 @@ def test_train_without_a_test_part_ends_with_the_loss(capsys):
 
 
 def test_weights_that_train_saves_are_those_that_predict_uses(capsys, tmp_path):
-    weights = tmp_path / "wine.npz"
+    weights = tmp_path / "wine.safetensors"
     status, out, err = run(capsys, "train", EXAMPLES / "wine.toml", "--save", weights)
-    assert (status, err) == (0, f"saved {weights} (8 arrays)\n")
+    assert (status, err) == (0, f"saved {weights} (8 arrays)\nsaved in {Path('runs', 'wine-1')}\n")
+    assert run(capsys, "predict", "runs/wine-1") == run(capsys, "predict", EXAMPLES / "wine.toml", "--weights", weights)
     status, out, err = run(capsys, "predict", EXAMPLES / "wine.toml", "--weights", weights)
     header, *rows = out.splitlines()
     assert (status, err, header, len(rows)) == (0, "", "logits_0,logits_1,logits_2", 178)
@@ -61,9 +68,9 @@ def test_weights_that_train_saves_are_those_that_predict_uses(capsys, tmp_path):
 
 
 def test_predict_needs_no_label_and_takes_another_file(capsys, tmp_path):
-    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.safetensors")
     (tmp_path / "new.csv").write_text("x\n0\n1\n")
-    arguments = ["--weights", tmp_path / "a.npz", "--data", tmp_path / "new.csv"]
+    arguments = ["--weights", tmp_path / "a.safetensors", "--data", tmp_path / "new.csv"]
     assert run(capsys, "predict", EXAMPLES / "adaline.toml", *arguments)[:2] == (0, "prediction\n0.4\n2.27\n")
 
 
@@ -77,14 +84,21 @@ WINE = EXAMPLES / "wine.toml"
     [
         (["trian"], "ourdl: unknown command 'trian'. Did you mean train?"),
         (["xyzzy"], "ourdl: unknown command 'xyzzy'. Commands are: train, predict, check, "),
-        (["train"], "ourdl: the following arguments are required: MODEL"),
+        (["train"], "ourdl: train needs a model file, as in 'ourdl train model.toml', or --resume and the directory of a"),
         (["train", WINE, "--sede", "3"], "ourdl: unknown option '--sede'. Did you mean --seed"),
         (["train", WINE, WINE], "ourdl: one argument too many"),
         (["train", WINE, "--epochs", "0"], "argument --epochs: expected a whole number of at least 1, found '0'"),
         (["train", EXAMPLES / "wien.toml"], "wien.toml: no such file. Did you mean wine.toml"),
-        (["train", WINE, "--save", "/no/such/place/w.npz"], "there is no directory"),
-        (["predict", WINE, "--weights", "none.npz"], "ourdl: none.npz: No such file or directory"),
-        (["predict", WINE, "--weights", WINE], "is not a file of weights"),
+        (["train", WINE, "--save", "/no/such/place/w.safetensors"], "there is no directory"),
+        (["predict", WINE, "--weights", "none.safetensors"], "ourdl: none.safetensors: No such file or directory"),
+        (["predict", WINE, "--weights", WINE], "wine.toml: is not a safetensors file"),
+        (["predict", WINE], "predict needs --weights, what 'ourdl train' wrote for "),
+        (["predict", EXAMPLES], "examples: is no directory of a run, since there is no model.toml in it"),
+        (["train", "--resume", "runs/wine-7"], "runs/wine-7: there is no such run: a directory that 'ourdl train' made"),
+        (["train", WINE, "--resume", "runs/wine-7"], "the model and settings of the run: leave out the model file "),
+        (["train", "--resume", "runs/wine-7", "--seed", "1"], "the model and settings of the run: leave out --seed"),
+        (["train", WINE, "--checkpoint", "-1"], "--checkpoint: expected a number of seconds of at least 0, found '-1'"),
+        (["train", WINE, "--save", "w.npz"], "w.npz: weights are written in the format safetensors: call it w.safetensors"),
         (["show", "Dnse"], "ourdl: no op named 'Dnse'. Did you mean Dense?"),
         (["show", "os.system"], "Import paths are not accepted."),
     ],
@@ -179,14 +193,14 @@ def test_foreign_text_is_escaped_wherever_it_is_printed(capsys, monkeypatch, tmp
     monkeypatch.setenv("OURDL_HOSTILE", "\x1b[2J")
     (tmp_path / "d.csv").write_text("\x1b[2J,\u202ey\n1,2\n")
     (tmp_path / "m.json").write_text('{"ourdl": 1, "\\u001b[2J": 1}')
-    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.safetensors")
     for arguments in (
         ("doctor",),
         ("why", "\x1b[2J"),
         ("\x1b[2J",),
         ("train", tmp_path / "m.json"),
         ("train", tmp_path / "m.json", "--debug"),
-        ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.npz", "--data", tmp_path / "d.csv"),
+        ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.safetensors", "--data", tmp_path / "d.csv"),
     ):
         _, out, err = run(capsys, *arguments)
         assert "\\x1b[2J" in out + err
@@ -194,8 +208,8 @@ def test_foreign_text_is_escaped_wherever_it_is_printed(capsys, monkeypatch, tmp
 
 
 def test_the_data_that_is_asked_for_is_not_relative_to_the_model_file(capsys, tmp_path):
-    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.npz")
-    arguments = ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.npz", "--data", tmp_path / "n.csv")
+    run(capsys, "train", EXAMPLES / "adaline.toml", "--save", tmp_path / "a.safetensors")
+    arguments = ("predict", EXAMPLES / "adaline.toml", "--weights", tmp_path / "a.safetensors", "--data", tmp_path / "n.csv")
     assert run(capsys, *arguments)[2] == f"ourdl: {tmp_path / 'n.csv'}: no such file.\n"
 
 
@@ -338,20 +352,51 @@ def on_terminal(arguments, columns=60, interrupt_after=None):
 
 def test_progress_is_one_line_as_wide_as_the_terminal():
     status, text = on_terminal(["train", WINE, "--epochs", 5])
-    drawn, last = text.replace("\r\n", "\n").strip("\n").split("\n")
+    drawn, saved, last = text.replace("\r\n", "\n").strip("\n").split("\n")
     assert status == 0
+    assert saved == "saved in runs/wine-1"
     assert last.startswith("test accuracy ")
     assert {len(line) for line in drawn.split("\r") if line} == {59}
     assert re.search(r"\[#+\] epoch 5/5  loss \d[\d.e-]*  [\d,]+ rows/s *$", drawn)
 
 
 def test_ctrl_c_stops_training_with_a_message(tmp_path):
-    arguments = ["train", EXAMPLES / "digits.toml", "--epochs", 10_000, "--save", tmp_path / "w.npz"]
+    arguments = ["train", EXAMPLES / "digits.toml", "--epochs", 10_000, "--save", tmp_path / "w.safetensors"]
     status, text = on_terminal(arguments, interrupt_after=b"epoch")
     assert status == 130
     assert "Traceback" not in text
     assert re.search(r"ourdl: stopped in epoch \d+ of 10000, after \d+ steps", text)
-    assert (tmp_path / "w.npz").exists()
+    assert "\n  go on with: ourdl train --resume runs/digits-1" in text.replace("\r", "")
+    assert (tmp_path / "w.safetensors").exists()
+
+
+def test_a_run_goes_on_to_the_end_that_it_would_have_had(tmp_path):
+    digits = EXAMPLES / "digits.toml"
+    assert on_terminal(["train", digits, "--epochs", 60, "--checkpoint", 0], interrupt_after=b"rows/s")[0] == 130
+    status, text = on_terminal(["train", "--resume", "runs/digits-1"])
+    assert status == 0
+    assert on_terminal(["train", digits, "--epochs", 60])[0] == 0
+    first, second = (tmp_path / "runs" / name / "checkpoint.safetensors" for name in ("digits-1", "digits-2"))
+    assert first.read_bytes() == second.read_bytes()
+    assert re.search(r"test accuracy \d\d\.\d % \(\d+ of 360\), 60 epochs in ", text)
+    subprocess.run([*COMMAND, "train", "--resume", "runs/digits-1", "--epochs", "61"], check=True, capture_output=True)
+    log = (tmp_path / "runs" / "digits-1" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log if '"epoch", ' in line] == list(range(1, 62))
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(capsys, tmp_path):
+    (tmp_path / "d.csv").write_text("p1,p2,y\n1,2,3\n")
+    (tmp_path / "m.toml").write_text(
+        "ourdl = 1\n"
+        '[inputs]\nx = { shape = ["batch", 3] }\ny = { shape = ["batch", 1] }\n'
+        '[nodes]\nh = { op = "Dense", in = "x", units = 1 }\nloss = { op = "SquaredError", in = ["h", "y"] }\n'
+        '[outputs]\nh = "h"\n[train]\nloss = "loss"\noptimizer = "SGD"\nepochs = 1\n'
+        '[data]\nfile = "d.csv"\nx = { columns = "p*" }\ny = { columns = ["y"] }\n'
+    )
+    status, out, err = run(capsys, "train", "m.toml")
+    assert (status, out) == (2, "")
+    assert "the input 'x' declares float32[?, 3], its data has [2] a row" in err
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_ctrl_c_while_importing_is_quiet():

@@ -93,8 +93,8 @@ def test_every_mistake_is_told_at_once_with_its_path():
     assert found["nodes.h.op"] == "no op named 'Dnse'. Did you mean Dense?"
     assert found["train.epochs"] == "[train]: attribute 'epochs' must be int at least 1, found str 'ten'"
     assert found["train.bacth"] == "[train] has no setting 'bacth'. Did you mean batch?"
-    assert found["train.optimizer.name"] == "no optimizer named 'Adm'. Did you mean Adam?"
-    assert found["data"] == "'file' is missing: the name of a CSV or NPZ file"
+    assert found["train.optimizer.name"] == "no optimizer named 'Adm'. Did you mean Adam or AdamW?"
+    assert found["data"] == "'file' is missing: the name of a CSV, NPZ or NPY file"
     assert found["trian"] == "unknown section 'trian'. Did you mean train?"
 
 

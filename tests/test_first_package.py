@@ -91,7 +91,7 @@ def test_the_tutorial_is_followed_to_its_end(tmp_path):
     person = Person(tmp_path, environment)
     person.follow(PAGE.read_text(encoding="utf-8"))
     assert person.folder == tmp_path / "my-ops"
-    assert (person.folder / "curve.npz").is_file()
+    assert (person.folder / "curve.safetensors").is_file()
 
 
 def test_it_begins_with_an_environment():

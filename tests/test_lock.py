@@ -595,7 +595,7 @@ def test_names_are_found_everywhere():
         "functions": {"f": {"nodes": {"e": {"op": "E", "inits": ["x", {"deep": "ourdl::Zeros-v1"}]}}}, "g": 1},
         "blocks": {"k": {"nodes": {"h": {"op": "H"}}, "parameters": {"p": {"init": "Zeros"}}}},
         "parameters": {"w": {"init": {"name": "Normal", "std": 1}}, "v": []},
-        "train": {"optimizer": {"name": "Lion"}, "schedule": {"first": "Adam"}},
+        "train": {"optimizer": {"name": "Lion", "schedule": {"name": "Cosine"}}, "schedule": {"first": "Adam"}},
         "data": 3,
     }
     found = {(use.group, use.reference, use.path) for use in used_names(tree)}
@@ -611,6 +611,7 @@ def test_names_are_found_everywhere():
         ("initializers", "Zeros", ("blocks", "k", "parameters", "p", "init")),
         ("initializers", "Normal", ("parameters", "w", "init", "name")),
         ("optimizers", "Lion", ("train", "optimizer", "name")),
+        ("schedules", "Cosine", ("train", "optimizer", "schedule", "name")),
         ("optimizers", "Adam", ("train", "schedule", "first")),
     }
 
@@ -633,15 +634,15 @@ def test_names_that_are_given_to_blocks():
 
 def test_a_kind_of_plugin_that_somebody_else_brought(model, site):
     """Its names are looked for in attributes; when it is gone, the lock knows it."""
-    entry = "[ourdl.ops]\nSnake = acme_ops.snake:Snake\n[ourdl.schedules]\nCosine = acme_ops.help:Cosine\n"
+    entry = "[ourdl.ops]\nSnake = acme_ops.snake:Snake\n[ourdl.pruners]\nCosine = acme_ops.help:Cosine\n"
     publish(site, entry=entry)
-    tree = tomllib.loads(MODEL) | {"train": {"schedule": {"name": "Cosine"}}}
+    tree = tomllib.loads(MODEL) | {"train": {"pruner": {"name": "Cosine"}}}
     write_lock(make_lock(tree)[0], model)
-    assert read_lock(model).names["schedules"]["acme-ops::Cosine-v1"].file == "acme_ops/help.py"
+    assert read_lock(model).names["pruners"]["acme-ops::Cosine-v1"].file == "acme_ops/help.py"
     assert check_lock(model, tree) == []
     publish(site)
     messages = {each.path: each.message for each in check_lock(model, tree)}
-    assert messages[("train", "schedule", "name")].startswith("acme-ops 1.2 has no acme-ops::Cosine-v1 here")
+    assert messages[("train", "pruner", "name")].startswith("acme-ops 1.2 has no acme-ops::Cosine-v1 here")
 
 
 def test_a_package_that_is_gone_is_told_by_its_lock(model, site):

@@ -45,7 +45,9 @@ def test_every_attribute_is_written_out():
         assert row["op"] == registry.id_of(type(op))
         assert set(row) - {"op", "in"} == {key for key, value in op.attributes().items() if value is not None}
     assert set(tree["train"]) == set(type(model.train).fields())
-    assert set(tree["train"]["optimizer"]) == {"name", "lr", "beta1", "beta2", "epsilon"}
+    given = model.train.optimizer.attributes()
+    assert set(tree["train"]["optimizer"]) == {"name", *(key for key, value in given.items() if value is not None)}
+    assert tree["train"]["optimizer"]["schedule"] == {"name": "ourdl::Constant-v1", "warmup": 0}
     assert tree["data"]["split"] == {"test": 0.2, "validation": 0.0, "seed": 0}
 
 

@@ -23,9 +23,11 @@ from ourdl_core.initializers import registry as initializers
 from ourdl_core.schemas import schema_of
 from ourdl_files import ModelFileError, load
 from ourdl_files.formats import huge_numbers, read_document
+from ourdl_files.json_text import json_text
 from ourdl_files.schema import model_schema
 from ourdl_files.schema_values import in_block
 from ourdl_train.optimizers import registry as optimizers
+from ourdl_train.schedule import registry as schedules
 
 ROOT = Path(__file__).parent.parent
 MISTAKES = ROOT / "tests" / "mistakes"
@@ -39,7 +41,7 @@ def validator(dialect, schema):
 
 
 CHECK = validator(Draft202012Validator, SCHEMA)
-THINGS = [(group, entry) for group in (registry, optimizers, initializers) for entry in group.entries()]
+THINGS = [(group, entry) for group in (registry, optimizers, schedules, initializers) for entry in group.entries()]
 FIELDS = [(group, entry, field) for group, entry in THINGS for field in group.load(entry).fields().values()]
 FIELD_IDS = [f"{entry.name}.{field.name}" for _, entry, field in FIELDS]
 
@@ -78,7 +80,7 @@ def test_it_is_a_schema_of_2020_12_and_of_draft_7():
 
 
 def test_it_is_small_and_plain_json():
-    text = json.dumps(SCHEMA, indent=2, allow_nan=False)
+    text = json_text(SCHEMA, ("$defs",))  # what ``ourdl schema`` writes
     assert len(text) < 1_000_000
     assert json.loads(text) == SCHEMA
 
@@ -203,6 +205,9 @@ def test_a_bound_that_is_not_finite_is_left_out():
 # ---- attributes in files --------------------------------------------------------------------------------------------
 
 NEEDED = {"units": 3, "to": "float32", "equation": "ab->ba", "axis": 0, "axes": [0, 1], "depth": 2, "start": 0, "stop": 1}
+NEEDED |= {"size": 7, "groups": 1, "std": 0.5}  # Embedding, GroupNormalization, GaussianNoise
+NEEDED |= {"filters": 3, "kernel_size": [2], "pool_size": [2], "heads": 1, "sizes": [2, -1]}
+OF_OP = {("OverlapAdd", "size"): [2], ("SlidingWindows", "size"): [2], ("Resize", "size"): [2]}
 NEEDED |= {"shape": [4], "widths": [[0, 0], [0, 0]], "body": "f", "value": 1.0}
 FUNCTIONS = {"f": {"inputs": {"a": {}, "b": {}}, "nodes": {"c": {"op": "Add", "in": ["a", "b"]}}, "outputs": ["c"]}}
 OF_THE_WHOLE = {"wrong-attributes", "wrong-node", "shapes", "wrong-shape"}  # combinations, and what depends on shapes
@@ -211,7 +216,8 @@ OF_THE_WHOLE = {"wrong-attributes", "wrong-node", "shapes", "wrong-shape"}  # co
 def node_of(entry):
     """A node of an op, with all that is required."""
     op = registry.load(entry)
-    required = {name: NEEDED[name] for name, field in op.fields().items() if field.default is REQUIRED}
+    needed = [name for name, field in op.fields().items() if field.default is REQUIRED]
+    required = {name: OF_OP.get((entry.name, name)) or NEEDED[name] for name in needed}
     parents = [slot for slot in op.slots() if slot.kind == "required"] or [slot for slot in op.slots() if slot.made is None]
     return {"op": entry.id, "in": ["x"] * len(parents), **required}
 
@@ -231,7 +237,7 @@ def test_schema_and_loader_agree_on_the_attributes_of_ops(which, value):
     assert any(path[:3] == at for path in paths(tree)) == bool(told), (tree["nodes"], told)
 
 
-PLUGINS = {"optimizer": optimizers, "initializer": initializers}
+PLUGINS = {"optimizer": optimizers, "schedule": schedules, "initializer": initializers}
 OF_PLUGINS = [(noun, entry, field) for noun, group in PLUGINS.items() for g, entry, field in FIELDS if g is group]
 
 
@@ -244,6 +250,9 @@ def test_schema_and_loader_agree_on_the_attributes_of_plugins(which, value):
     if noun == "initializer":
         tree, at = model({**node, "weight_init": table}), ("nodes", "n", "weight_init")
     else:
+        if noun == "schedule":
+            table = {"name": "SGD", noun: {"every": 3, **table} if entry.name == "Step" else table}
+            at = (*at, noun)
         tree = model(node, train={"loss": "n", "epochs": 1, "optimizer": table})
     assume(not huge_numbers(tree))
     unseen = {*OF_THE_WHOLE, "undefined-name"}  # such as a rate for a parameter that the graph has not
@@ -255,9 +264,10 @@ def test_schema_and_loader_agree_on_the_attributes_of_plugins(which, value):
 def test_a_plugin_is_a_name_or_a_table_with_one(noun):
     tables = [{}, {"name": "Nope"}, {"name": 3}, {"lr": 1}, {"name": "Adam"}]
     for value in ("Adam", "Zeros", "Nope", "Constant", 3, [], *tables):
-        if noun == "optimizer":
-            tree = model({"op": "Dense", "in": "x", "units": 3}, train={"loss": "n", "epochs": 1, "optimizer": value})
-            at = ("train", "optimizer")
+        if noun != "initializer":
+            rule = value if noun == "optimizer" else {"name": "SGD", "schedule": value}
+            tree = model({"op": "Dense", "in": "x", "units": 3}, train={"loss": "n", "epochs": 1, "optimizer": rule})
+            at = ("train", "optimizer") if noun == "optimizer" else ("train", "optimizer", "schedule")
         else:
             tree, at = model({"op": "Dense", "in": "x", "units": 3, "weight_init": value}), ("nodes", "n", "weight_init")
         told = any(each.path[: len(at)] == at for each in problems(tree))
@@ -331,7 +341,7 @@ STRUCTURE = [
     (model({"op": "Relu", "in": "x"}, constants={"c": {"dtype": "float32"}}), ("constants", "c")),
     (model({"op": "Relu", "in": "x"}, functions={"f": {"outputs": []}}), ("functions", "f", "outputs")),
     (model({"op": "Relu", "in": "x"}, train={"loss": "n", "epochs": 0, "optimizer": "SGD"}), ("train", "epochs")),
-    (model({"op": "Relu", "in": "x"}, data={"file": "a.csv", "x": {}}), ("data", "x")),
+    (model({"op": "Relu", "in": "x"}, data={"file": "a.csv", "x": 3}), ("data", "x")),
     (model({"op": "Relu", "in": "x"}, data={"x": {"columns": "a"}}), ("data",)),
     (model({"op": "Relu", "in": "x"}, data={"file": "a", "split": {"test": 1.0}}), ("data", "split", "test")),
 ]

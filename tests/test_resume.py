@@ -1,0 +1,219 @@
+"""Runs that are stopped, killed or changed, and go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kill_runs import model
+
+from ourdl import Graph, Variable, ops
+from ourdl_train import DataError, Interrupted, WeightsError, fit, read_checkpoint
+from ourdl_train.runs import BEST, CHECKPOINT, LOG, WEIGHTS, new_directory
+
+HERE = Path(__file__).parent
+
+
+def data(seed=1):
+    generator = np.random.default_rng(seed)
+    return {"x": generator.normal(size=(100, 6)).astype(np.float32), "y": generator.integers(0, 3, 100)}
+
+
+SETTINGS = {"optimizer": "Adam", "epochs": 4, "batch": 6, "seed": 5, "validation": 0.25, "pause": 0}
+
+
+def train(folder, **changes):
+    graph, loss, _ = model()
+    return fit(graph, changes.pop("data", data()), loss=loss, run=folder, **{**SETTINGS, **changes})
+
+
+def log(folder):
+    """The log without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("time", "seconds")} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    return train(folder), folder
+
+
+def same_as_alone(folder, alone):
+    for name in (CHECKPOINT, WEIGHTS, BEST):
+        assert (folder / name).read_bytes() == (alone[1] / name).read_bytes(), name
+
+
+# ---- killed and stopped ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_change_no_bit(tmp_path):
+    command = [sys.executable, HERE / "kill_runs.py", tmp_path, "100", "0"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=500).stdout)
+    assert found["killed"] >= 100
+    assert found["steps"] > 15  # at many different places
+    assert all(found["same"])
+
+
+@pytest.mark.parametrize("number", [1, 12, 13, 14, 26, 51, 52])
+def test_a_run_that_was_stopped_after_any_step_ends_bit_for_bit_the_same(tmp_path, alone, number):
+    def stop(step):
+        if step.number == number:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    message = f"stopped in epoch {(number - 1) // 13 + 1} of 4, after {number} steps"
+    with pytest.raises(Interrupted, match=message) as stopped:
+        train(tmp_path, on_step=stop)
+    assert stopped.value.fit.steps == number
+    assert read_checkpoint(tmp_path / CHECKPOINT).position.step == number
+    again = train(tmp_path, resume=True)
+    assert again.history == alone[0].history
+    assert again.steps == 52
+    same_as_alone(tmp_path, alone)
+    told = [line for line in log(tmp_path) if line["event"] not in ("resumed", "stopped")]
+    assert told == log(alone[1])
+
+
+def test_the_first_signal_waits_for_the_step_and_the_second_does_not(tmp_path):
+    seen = []
+
+    def stop(step):
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append(step.number)
+        if step.number == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            seen.append("not reached")
+
+    with pytest.raises(Interrupted):
+        train(tmp_path, on_step=stop)
+    assert seen == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_request_to_end_is_heard(tmp_path, alone):
+    with pytest.raises(Interrupted):
+        train(tmp_path, on_step=lambda step: step.number == 20 and os.kill(os.getpid(), signal.SIGTERM))
+    train(tmp_path, resume=True)
+    same_as_alone(tmp_path, alone)
+
+
+def test_a_run_that_has_ended_gives_its_result_again(tmp_path, alone):
+    train(tmp_path)
+    again = train(tmp_path, resume=True)
+    assert again.history == alone[0].history
+    same_as_alone(tmp_path, alone)
+
+
+def test_more_epochs_go_on_as_one_long_run(tmp_path):
+    train(tmp_path / "short", epochs=2)
+    longer = train(tmp_path / "short", epochs=4, resume=True)
+    assert longer.history == train(tmp_path / "long").history
+
+
+def test_an_error_in_a_step_leaves_the_steps_before_it(tmp_path, alone):
+    def fail(step):
+        if step.number == 30:
+            raise RuntimeError("of the listener")
+
+    with pytest.raises(RuntimeError, match="of the listener"):
+        train(tmp_path, on_step=fail)
+    assert read_checkpoint(tmp_path / CHECKPOINT).position.step == 30
+    train(tmp_path, resume=True)
+    same_as_alone(tmp_path, alone)
+
+
+@pytest.mark.parametrize("dtype", ["float32", None])
+def test_python_numbers_and_one_row_at_a_time_are_resumed(tmp_path, dtype):
+    def go(folder, **more):
+        with Graph() as graph:
+            x, y = (Variable(shape=(), dtype=dtype, name=name) if dtype else Variable(0.0, name=name) for name in "xy")
+            w = Variable(0.5 if dtype is None else np.float32(0.5), trainable=True, name="w")
+            loss = ops.SquaredError(y, w * x, name="loss")
+        rows = {"x": np.linspace(-1, 1, 7), "y": np.linspace(0, 3, 7)}
+        rows = {name: each.astype(dtype) if dtype else each for name, each in rows.items()}
+        return fit(graph, rows, loss=loss, optimizer={"name": "SGD", "momentum": 0.9}, epochs=3, run=folder, pause=0, **more)
+
+    whole = go(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        go(tmp_path / "part", on_step=lambda step: step.number == 9 and os.kill(os.getpid(), signal.SIGINT))
+    part = go(tmp_path / "part", resume=True)
+    assert part.history == whole.history
+    assert (tmp_path / "part" / CHECKPOINT).read_bytes() == (tmp_path / "whole" / CHECKPOINT).read_bytes()
+
+
+# ---- what does not fit ----------------------------------------------------------------------------------------------
+
+
+def test_another_training_is_no_continuation(tmp_path):
+    train(tmp_path, epochs=1)
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="this run was begun with batch = 6, now it is 7: a run goes on as it began"):
+        train(tmp_path, batch=7, resume=True)
+    with pytest.raises(DataError, match="the rows to train on are not those of this run"):
+        train(tmp_path, data=data(2), resume=True)
+    with pytest.raises(ValueError, match=r"there is a run already\. Go on with it"):
+        train(tmp_path)
+    with pytest.raises(TypeError, match="resume=True needs run="):
+        train(None, resume=True)
+    after = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    assert after == before
+
+
+def test_what_is_no_run_or_no_checkpoint_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none: there is no such run: a directory that 'ourdl train' made"):
+        train(tmp_path / "none", resume=True)
+    with pytest.raises(FileNotFoundError, match=f"there is no {CHECKPOINT} in it, so nothing to go on from"):
+        train(tmp_path, resume=True)
+    train(tmp_path, epochs=1)
+    path = tmp_path / CHECKPOINT
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    with pytest.raises(WeightsError, match="the file is damaged"):
+        train(tmp_path, resume=True)
+    path.write_bytes(content.replace(b'\\"format\\": 1', b'\\"format\\": 2'))
+    with pytest.raises(WeightsError, match="is a checkpoint of format 2; this version of OurDL reads format 1"):
+        train(tmp_path, resume=True)
+    path.write_bytes(content.replace(b'\\"position\\"', b'\\"posit10n\\"'))
+    with pytest.raises(WeightsError, match="the checkpoint is damaged: 'position'"):
+        train(tmp_path, resume=True)
+    path.write_bytes((tmp_path / WEIGHTS).read_bytes())
+    with pytest.raises(WeightsError, match="holds weights, but no checkpoint to go on from"):
+        train(tmp_path, resume=True)
+
+
+def test_what_a_kill_left_behind_is_taken_away(tmp_path):
+    train(tmp_path, epochs=1)
+    (tmp_path / ".123-4.safetensors").write_bytes(b"half")
+    (tmp_path / LOG).write_text((tmp_path / LOG).read_text() + '{"event": "step", "st')
+    train(tmp_path, resume=True)
+    assert not list(tmp_path.glob(".*"))
+    assert [line["event"] for line in log(tmp_path)][-2:] == ["epoch", "ended"]
+
+
+# ---- directories ----------------------------------------------------------------------------------------------------
+
+
+def test_each_run_has_a_directory_of_its_own(tmp_path):
+    assert new_directory(tmp_path, "m").name == "m-1"
+    assert new_directory(tmp_path, "m").name == "m-2"
+    (tmp_path / "m-10").mkdir()
+    (tmp_path / "m-x").mkdir()
+    (tmp_path / "m-0011-old").touch()
+    assert new_directory(tmp_path, "m").name == "m-11"
+    assert new_directory(tmp_path, "n-m").name == "n-m-1"
+
+
+def test_the_log_says_what_happened(tmp_path):
+    found = train(tmp_path, epochs=2)
+    lines = log(tmp_path)
+    assert [line["event"] for line in lines] == ["began", *["step"] * 13, "epoch", *["step"] * 13, "epoch", "ended"]
+    assert {"rows": 75, "parameters": 8 * 6 + 8 + 16 + 8 * 3 + 3, "seed": 5}.items() <= lines[0].items()
+    assert [line["loss"] for line in lines if line["event"] == "epoch"] == [row["loss"] for row in found.history]
+    assert set(found.history[0]) == {"epoch", "loss", "lr", "validation_loss", "validation_accuracy"}
+    assert lines[-1]["epochs"] == 2
+    assert lines[-1]["best"]["epoch"] == found.best.epoch
