@@ -22,6 +22,9 @@ from ourdl_train.runs import CHECKPOINT, LOG, checkpoint_of
 
 warnings.simplefilter("error")
 
+PLATEAU = {"name": "Plateau", "patience": 1}
+OPTIMIZER = {"name": "AdamW", "clip_norm": 1.0, "accumulate": 2, "average": 0.9, "schedule": PLATEAU}
+
 
 def model():
     """Keys, running statistics, moments, labels: everything that a state may hold."""
@@ -41,7 +44,7 @@ def train(folder: Path, resume: bool) -> None:
     data = {"x": generator.normal(size=(100, 6)).astype(np.float32), "y": generator.integers(0, 3, 100)}
     graph, loss, _ = model()
     settings = {"epochs": 4, "batch": 6, "seed": 5, "validation": 0.25, "early_stopping": {"patience": 9}}
-    fit(graph, data, loss=loss, optimizer="Adam", run=folder, resume=resume, pause=0, **settings)
+    fit(graph, data, loss=loss, optimizer=OPTIMIZER, run=folder, resume=resume, pause=0, **settings)
 
 
 def child(folder: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kill_runs import model
+from kill_runs import OPTIMIZER, model
 
 from ourdl import Graph, Variable, ops
 from ourdl_train import DataError, Interrupted, WeightsError, fit, read_checkpoint
@@ -23,7 +23,7 @@ def data(seed=1):
     return {"x": generator.normal(size=(100, 6)).astype(np.float32), "y": generator.integers(0, 3, 100)}
 
 
-SETTINGS = {"optimizer": "Adam", "epochs": 4, "batch": 6, "seed": 5, "validation": 0.25, "pause": 0}
+SETTINGS = {"optimizer": OPTIMIZER, "epochs": 4, "batch": 6, "seed": 5, "validation": 0.25, "pause": 0}
 
 
 def train(folder, **changes):
