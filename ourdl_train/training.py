@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from ourdl_train.feeding import Feeding, ancestors, feeding
 from ourdl_train.result import DivergedError, Fit, Interrupted, Step
 from ourdl_train.rows import DataError
 from ourdl_train.runs import BEST, WEIGHTS, Run
+from ourdl_train.sameness import check_data, check_settings, fingerprint
 from ourdl_train.settings import TrainSettings
 from ourdl_train.stopping import Stopping
 
@@ -30,7 +30,6 @@ OnStep = Callable[[Step], Any]
 OnEpoch = Callable[[dict[str, Any]], Any]
 
 MOST_STEPS_TOLD = 1000  # steps in a log: of more, every second, third, ...
-SAMPLE = 100  # rows at each end by which data are recognised
 
 
 class Training:
@@ -51,6 +50,7 @@ class Training:
         self.inputs = inputs_of_loss(graph, loss, data.train)
         self.feeding: Feeding = feeding(self.inputs, data.train, settings.batch)
         self.rows = rows_of(data.train)
+        self.rows_seen = {} if run is None else fingerprint(data.train)
         self.steps = settings.epochs * math.ceil(self.rows / (self.feeding.batch or 1))
         self.updates = settings.optimizer(loss, steps=self.steps)
         self.trained: list[str] = []
@@ -117,9 +117,8 @@ class Training:
 
     def _take_up(self, checkpoint: Checkpoint, first: dict[str, Any], run: Run) -> None:
         """Go on where the checkpoint stands, if it is of this training."""
-        _check_same(checkpoint.settings, self.settings.table(defaults=True), run)
-        if checkpoint.data != fingerprint(self.data.train):
-            raise DataError(f"{run.path}: the rows to train on are not those of this run: their number or values changed")
+        check_settings(checkpoint.settings, self.settings.table(defaults=True), run.path)
+        check_data(checkpoint.data, self.rows_seen, run.path)
         state = checkpoint.state(first, run.path)
         self.history, self.at = checkpoint.history, (checkpoint.position, state)
         if checkpoint.best is not None:
@@ -243,8 +242,8 @@ class Training:
     def _save(self) -> None:
         if self.run is not None:
             position, state = self.at
-            settings, data = self.settings.table(defaults=True), fingerprint(self.data.train)
-            self.run.save(Checkpoint(position, state, self.history, self.judge.best, settings, data, self.model))
+            settings = self.settings.table(defaults=True)
+            self.run.save(Checkpoint(position, state, self.history, self.judge.best, settings, self.rows_seen, self.model))
 
     def _write(self, event: str, **entries: Any) -> None:
         if self.run is not None:
@@ -284,28 +283,6 @@ def _all_finite(state: Mapping[str, Any], names: list[str]) -> bool:
             if not math.isfinite(total) and not is_finite(value):
                 return False
     return True
-
-
-def fingerprint(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """By what data are recognised: number of rows, dtypes and shapes, and a checksum of the rows at both ends."""
-    count = rows_of(arrays)
-    ends = [slice(0, SAMPLE), slice(max(0, count - SAMPLE), count)]
-    found: dict[str, Any] = {"rows": count}
-    for name, array in sorted(arrays.items()):
-        checksum = 0
-        for end in ends:
-            part = np.ascontiguousarray(array[end])
-            checksum = zlib.crc32(part.tobytes(), checksum)
-        found[name] = [str(part.dtype), list(part.shape[1:]), checksum]
-    return found
-
-
-def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], run: Run) -> None:
-    """The settings of a run may not change, but for the number of epochs."""
-    for name in now:
-        if name != "epochs" and before.get(name) != now[name]:
-            what = f"{run.path}: this run was begun with {name} = {before.get(name)!r}, now it is {now[name]!r}"
-            raise ValueError(f"{what}: a run goes on as it began, but for the number of epochs. Begin another run for it")
 
 
 def check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
