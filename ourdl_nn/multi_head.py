@@ -34,7 +34,7 @@ class MultiHeadAttention(Composite):
     queries when not given (Vaswani et al., 2017; Ainslie et al., 2023).
 
     ``mask`` and ``causal`` are those of Attention; a mask of padding is [batch, 1, 1, context length]. ``rotary``: queries
-    and keys are turned by RotaryEmbedding. Without ``bias`` there are no biases.
+    and keys are turned by RotaryEmbedding. A bias that is None is not added.
 
     Weights are [features, heads * head_units], ``output_weight`` [heads * head_units, features].
 
@@ -51,7 +51,6 @@ class MultiHeadAttention(Composite):
     head_units: Annotated[int, Range(low=1)] | None = None
     causal: bool = False
     rotary: bool = False
-    bias: bool = True
     weight_init: InitializerName = "GlorotUniform"
     bias_init: InitializerName = "Zeros"
 
@@ -100,7 +99,7 @@ class MultiHeadAttention(Composite):
 
     def _projected(self, x, weight, bias):
         y = x @ weight
-        return y + bias if self.bias and bias is not None else y
+        return y if bias is None else y + bias
 
     def _heads(self, x, weight, bias, heads):
         split = ops.Unflatten(self._projected(x, weight, bias), sizes=(heads, -1))

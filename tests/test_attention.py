@@ -249,7 +249,7 @@ def test_what_multi_head_attention_makes():
     }
     assert np.all(state["m.key_bias"] == 0.5)
     assert np.abs(state["m.value_weight"]).max() <= np.sqrt(6 / 16)
-    assert list(made(heads=3, bias=False)) == [f"m.{k}_weight" for k in weights]
+    assert list(made(heads=3, **dict.fromkeys(f"{k}_bias" for k in weights))) == [f"m.{k}_weight" for k in weights]
     assert made(heads=3, head_units=7)["m.output_weight"].shape == (21, 12)
 
 

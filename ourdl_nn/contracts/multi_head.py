@@ -14,7 +14,7 @@ def split(x, heads):
 def multi_head(x, context, mask, wq, bq, wk, bk, wv, bv, wo, bo, heads, kv_heads=None, head_units=None, **how):
     source = x if context is None else context
     kv_heads = heads if kv_heads is None else kv_heads
-    bq, bk, bv, bo = (0.0 if b is None or not how.get("bias", True) else b for b in (bq, bk, bv, bo))
+    bq, bk, bv, bo = (0.0 if b is None else b for b in (bq, bk, bv, bo))
     queries, keys = split(x @ wq + bq, heads), split(source @ wk + bk, kv_heads)
     if how.get("rotary"):
         queries, keys = turned(queries), turned(keys)
@@ -40,11 +40,10 @@ MultiHeadAttention = Contract(
             rotary=True,
         ),
         Sample(mk((2, 3, 4)), None, None, *_projections(mk, 4, 4, 4), heads=1, rotary=True),
-        # What is given is not made: the initializers have no say. Biases that are given are not added without ``bias``.
+        # What is given is not made: the initializers have no say.
         Sample(
             *(mk((2, 3, 4)), None, None, *_projections(mk, 4, 4, 4)),
             heads=1,
-            bias=False,
             weight_init="HeNormal",
             bias_init="Ones",
         ),
