@@ -88,10 +88,7 @@ class Builder:
             return
         if isinstance(node, Constant):
             self.sound.add(node)
-            value = node.value
-            if self.library is not np and isinstance(value, np.ndarray):
-                value = self.library.asarray(value)
-            self.place[node] = self._constant(value)
+            self.place[node] = self._of_library(node.value)
         elif isinstance(node, Output):
             self.sound.update([node] if node.parents[0] in self.sound else [])
             self.place[node] = self._step(itemgetter(node.index), (self.place[node.parents[0]],), node)  # type: ignore[index]
@@ -136,6 +133,13 @@ class Builder:
     def _with_library(self, spec: Spec) -> Spec:
         return Spec(spec.shape, spec.dtype, spec.number, self.library)
 
+    def _of_library(self, value: Any) -> int:
+        """The place of a constant, as an array of the library: made now, or in each run where that would be a tracer."""
+        if self.library is np or not isinstance(value, np.ndarray):
+            return self._constant(value)
+        made = self.library.asarray(value)
+        return self._constant(made) if _lasts(made) else self._step(partial(self.library.asarray, value), (), None)
+
     def _constant(self, value: Any) -> int:
         place = self._next()
         self.known[place] = value
@@ -161,9 +165,18 @@ class Builder:
         values = [self.known[i] for i in inputs]
         try:
             with np.errstate(all="ignore"):
-                return self._constant(_owned(finish(function(*values), values, None)))
+                found = finish(function(*values), values, None)
         except Exception:
             return None
+        return self._constant(_owned(found)) if self.library is np or _lasts(found) else None
+
+
+def _lasts(value: Any) -> bool:
+    """Whether a value may be kept for other runs: a tracer (of ``jax.jit``) has no numbers, and is of one trace alone."""
+    try:
+        return all(np.asarray(each) is not None for each in (value if isinstance(value, tuple) else (value,)))
+    except Exception:
+        return False
 
 
 def _is_view(node: Node) -> bool:

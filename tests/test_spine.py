@@ -263,3 +263,14 @@ def test_an_op_that_hands_its_input_on_has_a_gradient_of_its_own():
     x = Variable(shape=(2,), dtype="float64", name="x")
     same = ops.Identity(x)
     np.testing.assert_allclose(Program([x], grad(ops.Sum(same * 3.0 + x), same))({}, np.ones(2))[0], [3.0, 3.0])
+
+
+def test_a_program_that_was_first_traced_by_jax_runs_again():
+    """Constants made in a trace are tracers of that trace: none is kept."""
+    x = Variable(shape=(None, 3), dtype="float64", name="x")
+    program = Program([x], x * ops.Exp(np.array([1.0, 2.0, 3.0])))
+    rows = np.arange(6.0).reshape(2, 3)
+    expected = rows * np.exp([1, 2, 3])
+    for _ in range(2):
+        np.testing.assert_allclose(jax.jit(lambda v: program({}, v)[0])(rows), expected, rtol=1e-12)
+        np.testing.assert_allclose(program({}, jnp.asarray(rows))[0], expected, rtol=1e-12)
