@@ -227,7 +227,10 @@ class _Reader:
             here((), message, "too-much", provider=provider)
             return None
         check_inputs(op_class, listed, slots, "in" in row, here, provider)
-        inputs = self._inputs(dict(zip(places, listed, strict=False)))
+        absent = [i for i, (slot, each) in enumerate(zip(op_class.slots(), listed, strict=False)) if _left_out(slot, each)]
+        inputs = self._inputs({place: listed[i] for i, place in enumerate(places[: len(listed)]) if i not in absent})
+        for i in absent if inputs is not None else ():
+            inputs.insert(i, None)  # type: ignore[union-attr, arg-type]
         keywords = self._slots(path, slots)
         shared = self._inputs({(*path, key): value for key, value in inner.items()})
         if record is None or inputs is None or keywords is None or shared is None or len(self.problems) > before:
@@ -390,6 +393,11 @@ class _Reader:
             self.problems((*path, key), f"'{key}' must be a table, found {kind_of(found)}", "wrong-type")
             return {}
         return {str(name): each for name, each in found.items()}
+
+
+def _left_out(slot: Any, value: Any) -> bool:
+    """Whether ``false`` stands where an input may be left out, so that it is none and no number."""
+    return value is False and slot.kind not in ("required", "variadic")
 
 
 def _is_inner(key: object, op_class: Any) -> bool:

@@ -344,3 +344,19 @@ def test_a_constant_is_never_changed_to_fit(row, right):
         assert load(tree).graph["h"].spec.shape == (len(row["value"]),)
     else:
         assert "must be numbers" in problems(tree)["constants.c.value"]
+
+
+# ---- inputs that are left out ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", [{"in": ["x", False]}, {"in": "x", "scale": False}])
+def test_false_leaves_out_what_would_be_made_by_name_or_by_position(row):
+    inputs = {"x": {"shape": ["batch", 3], "dtype": "float32"}}
+    tree = {"ourdl": 1, "inputs": inputs, "nodes": {"n": {"op": "LayerNormalization", **row}}, "outputs": {"n": "n"}}
+    assert list(load(tree).graph.named_parameters()) == ["n.bias"]
+
+
+def test_false_is_a_number_where_an_input_is_required():
+    inputs = {"x": {"shape": ["batch"], "dtype": "bool"}}
+    tree = {"ourdl": 1, "inputs": inputs, "nodes": {"n": {"op": "Or", "in": ["x", False]}}, "outputs": {"n": "n"}}
+    assert str(load(tree).graph["n"].parents[1]) == "False"
