@@ -1,10 +1,12 @@
 """Convolutions over any number of axes, channels last."""
 
-from string import ascii_letters
 from typing import Annotated
 
 from ourdl_core import Composite, InitializerName, Parameter, Range, ops
-from ourdl_nn.windows import Padding, Size, Sizes, Width, each_axis
+from ourdl_nn.windows import Padding, Size, Sizes, Width, each_axis, settled
+
+# The letters of axes in equations: positions, and positions within the kernel.
+PLACES, KERNEL = "hwdlmn", "ijkpqr"
 
 
 class _Convolution(Composite):
@@ -32,10 +34,7 @@ class _Convolution(Composite):
 
     def _kernel(self, x):
         """The size of the kernel along each axis between batch and channels."""
-        dims = x.ndim - 2
-        if dims < 1 or len(each_axis(self.kernel_size, dims, f"{self._name}: kernel_size")) != dims:
-            raise ValueError(f"{self._name}: x must be [batch, ..., channels], found {x.ndim} dimensions")
-        return each_axis(self.kernel_size, dims, f"{self._name}: kernel_size")
+        return settled(self.kernel_size, x, f"{self._name}: kernel_size")
 
     def _shape_of_weight(self, x):
         channels = x.shape[-1]
@@ -43,36 +42,30 @@ class _Convolution(Composite):
             raise ValueError(f"{self._name}: {channels} channels do not make {self.groups} equal groups")
         return (*self._kernel(x), None if channels is None else channels // self.groups, self.filters)
 
-    def _walk(self, x):
+    def _walk(self, size):
         """The attributes of the windows."""
-        names = ("strides", "dilation", "padding")
-        return {"size": self._kernel(x), **{name: getattr(self, name) for name in names}}
+        return {"size": size, "strides": self.strides, "dilation": self.dilation, "padding": self.padding}
 
-    def _product(self, x, weight, inner, outer):
-        """``x`` times ``weight`` [*kernel, in, out], summed over channels and, where the output lacks it, the kernel.
+    def _grouped(self, x):
+        """The channels as [groups, channels / groups], where there are groups."""
+        return x if self.groups == 1 else ops.Unflatten(x, sizes=(self.groups, -1))
 
-        ``inner`` and ``outer`` are the axes of ``x`` and of the result before the channels, by letters.
-        """
-        kernel = ascii_letters[26 : 26 + weight.ndim - 2]
+    def _product(self, x, weight, before, after):
+        """``x`` times ``weight``: from axes ``before`` and the channels to axes ``after`` and the filters, by letters."""
+        kernel = KERNEL[: weight.ndim - 2]
         if self.groups == 1:
-            return ops.Einsum(x, weight, equation=f"{inner}x,{kernel}xy->{outer}y")
-        x = ops.Unflatten(x, sizes=(self.groups, -1))
-        weight = ops.Unflatten(weight, sizes=(self.groups, -1))
-        return ops.MergeAxes(ops.Einsum(x, weight, equation=f"{inner}gx,{kernel}xgy->{outer}gy"))
-
-
-def _letters(x, kernel):
-    """The letters of batch and positions, and those of positions within the kernel."""
-    return "b" + ascii_letters[7 : 7 + len(kernel)], ascii_letters[26 : 26 + len(kernel)]
+            return ops.Einsum(x, weight, equation=f"{before}c,{kernel}co->{after}o")
+        y = ops.Einsum(x, self._grouped(weight), equation=f"{before}gc,{kernel}cgo->{after}go")
+        return ops.MergeAxes(y)
 
 
 class Conv(_Convolution):
     """``y[b, i, f] = sum over k, c of x[b, i * stride + k * dilation - before, c] weight[k, c, f] + bias[f]``.
 
-    (A cross-correlation: the kernel is not turned around, as everywhere in deep learning.) ``x`` [batch, ..., channels] has one
-    axis for each of ``kernel_size``, or any number where that is one number; ``weight`` [*kernel_size, channels / groups,
-    filters], ``bias`` [filters], or None. With ``groups`` the channels and the filters are cut into as many parts, and each
-    part of the filters sees one of the channels. ``padding``: see SlidingWindows; what is added counts as 0.
+    It is a cross-correlation: the kernel is not turned around, as everywhere in deep learning. ``x`` [batch, ..., channels]
+    has one axis for each of ``kernel_size``, or any number of them where that is one number; ``weight`` [*kernel_size,
+    channels / groups, filters]; ``bias`` [filters], or None. With ``groups``, channels and filters are cut into as many
+    parts, and each part of the filters sees one of the channels. ``padding``: see SlidingWindows; what is added is 0.
 
     >>> x, weight = np.array([[[1.0], [2.0], [4.0]]]), np.array([[[1.0]], [[10.0]]])
     >>> ops.Conv(x, weight, None, filters=1, kernel_size=2)
@@ -86,8 +79,10 @@ class Conv(_Convolution):
         weight=Parameter(shape=lambda self, x: self._shape_of_weight(x), init=lambda self: self.weight_init),
         bias=Parameter(shape=lambda self: (self.filters,), init=lambda self: self.bias_init),
     ):
-        places, kernel = _letters(x, self._kernel(x))
-        y = self._product(ops.SlidingWindows(x, **self._walk(x)), weight, places + kernel, places)
+        size = self._kernel(x)
+        places, kernel = "b" + PLACES[: len(size)], KERNEL[: len(size)]
+        windows = ops.SlidingWindows(self._grouped(x), **self._walk(size))
+        y = self._product(windows, weight, places + kernel, places)
         return y if bias is None else y + bias
 
 
@@ -115,7 +110,8 @@ class ConvTranspose(_Convolution):
         weight=Parameter(shape=lambda self, x: self._shape_of_weight(x), init=lambda self: self.weight_init),
         bias=Parameter(shape=lambda self: (self.filters,), init=lambda self: self.bias_init),
     ):
-        places, kernel = _letters(x, self._kernel(x))
-        windows = self._product(x, weight, places, places + kernel)
-        y = ops.OverlapAdd(windows, output_padding=self.output_padding, **self._walk(x))
+        size = self._kernel(x)
+        places, kernel = "b" + PLACES[: len(size)], KERNEL[: len(size)]
+        windows = self._product(self._grouped(x), weight, places, places + kernel)
+        y = ops.OverlapAdd(windows, output_padding=self.output_padding, **self._walk(size))
         return y if bias is None else y + bias

@@ -16,12 +16,19 @@ def each_axis(value, count, what):
     if not isinstance(value, tuple):
         return (value,) * count
     if len(value) != count:
-        raise ValueError(f"{what} is for {len(value)} axes, found {count}: {list(value)}")
+        raise ValueError(f"{what} {list(value)} is for {len(value)} axes, found {count}")
     return value
 
 
+def settled(value, x, what):
+    """``value`` with one for each axis of ``x`` between batch and channels."""
+    if x.ndim < 3:
+        raise ValueError(f"{what.partition(':')[0]}: x must be [batch, ..., channels], found {x.ndim} dimensions")
+    return each_axis(value, x.ndim - 2, what)
+
+
 class Walk(NamedTuple):
-    """How windows walk along one axis of ``length`` elements: ``count`` of them, the first ``before`` elements too early."""
+    """How windows walk along one axis: ``many`` over ``length`` elements, the first begins ``before`` elements too early."""
 
     length: int
     size: int
@@ -29,13 +36,13 @@ class Walk(NamedTuple):
     dilation: int
     before: int
     after: int
-    count: int
+    many: int
 
     def places(self, offset):
         """For the elements numbered ``offset`` of the windows: the windows in which it lies inside, and where it lies."""
         start = offset * self.dilation - self.before
         first = max(0, -(start // self.stride))
-        last = min(self.count - 1, (self.length - 1 - start) // self.stride)
+        last = min(self.many - 1, (self.length - 1 - start) // self.stride)
         if last < first:
             return slice(0, 0), slice(0, 0)
         lies = slice(start + first * self.stride, start + last * self.stride + 1, self.stride)
@@ -92,12 +99,11 @@ class _Windowed(Op):
             return Walk(length, size, stride, dilation, total // 2, total - total // 2, count)
         whole = length + sum(padding)
         if span > whole:
-            shown = f" ({size} elements {dilation} apart)" if dilation > 1 else ""
-            around = f" with padding {padding}" if sum(padding) else ""
-            raise ValueError(
-                f"{type(self).__name__}: a window of {span}{shown} is larger than the {whole} elements along axis {axis}{around}"
-            )
-        return Walk(length, size, stride, dilation, *padding, (whole - span) // stride + 1)
+            shown = f"a window of {span}" + (f" ({size} elements {dilation} apart)" if dilation > 1 else "")
+            found = f"the {whole} elements along axis {axis}" + (f" with padding {padding}" if sum(padding) else "")
+            raise ValueError(f"{type(self).__name__}: {shown} is larger than {found}")
+        before, after = padding
+        return Walk(length, size, stride, dilation, before, after, (whole - span) // stride + 1)
 
     def given(self):
         """The attributes that both ops of the pair have."""
@@ -128,7 +134,7 @@ class SlidingWindows(_Windowed):
         for i, (axis, walk) in enumerate(zip(axes, self.walks(x.shape), strict=True)):
             x = _padded(xp, x, axis, (walk.before, walk.after), self.fill)
             starts = (k * walk.dilation for k in range(walk.size))
-            pieces = [_every(x, axis, start, walk.stride, walk.count) for start in starts]
+            pieces = [_every(x, axis, start, walk.stride, walk.many) for start in starts]
             x = xp.stack(pieces, axis=max(axes) + 1 + i)
         return x
 
@@ -140,13 +146,13 @@ class SlidingWindows(_Windowed):
         if type(self.fill) is float and x.dtype.kind != "f":
             raise TypeError(f"SlidingWindows: fill {self.fill} does not go with {x.dtype}: write a whole number")
         for axis, walk in zip(axes, self.walks(x.shape), strict=True):
-            shape[axis] = None if walk is None else walk.count
+            shape[axis] = None if walk is None else walk.many
         place = max(axes) + 1
         return Spec((*shape[:place], *self.size, *shape[place:]), x.dtype)
 
 
 class OverlapAdd(_Windowed):
-    """Windows added up where they overlap, ``y[..., i * stride + k * dilation - before, ...] += x[..., i, k, ...]`` (col2im).
+    """Windows added up, ``y[..., i * stride + k * dilation - before, ...] += x[..., i, k, ...]`` (col2im, overlap-add).
 
     It is the transpose of SlidingWindows of the same attributes. An axis is as long as that of ``like``; without ``like`` it
     is ``stride * count`` with padding ``"same"``, else just long enough for all windows, without what is padded, and
@@ -166,7 +172,7 @@ class OverlapAdd(_Windowed):
                 allowed = "0 with padding 'same'" if padding == "same" else f"less than the stride {stride}"
                 raise ValueError(f"{type(self).__name__}: output_padding must be {allowed}, found {more}")
 
-    def compute(self, x, like: ShapeOnly = None):
+    def compute(self, x, like: ShapeOnly | None = None):
         xp = namespace(x)
         shape = self.infer(x, like).shape
         axes = self.axes(len(shape))
@@ -209,7 +215,7 @@ class OverlapAdd(_Windowed):
         expected = list(like.shape)
         if len(expected) == len(shape):
             for axis, walk in zip(axes, self.walks(like.shape), strict=True):
-                expected[axis] = None if walk is None else walk.count
+                expected[axis] = None if walk is None else walk.many
         pairs = itertools.zip_longest(shape, expected, fillvalue=-1)
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(f"OverlapAdd: {x} are not the windows of an array of shape {list(like.shape)}")

@@ -1,11 +1,19 @@
 """Kernels for NumPy: ops that NumPy has a faster way for than the array API standard."""
 
+import math
+
 import numpy as np
 
 
 def einsum(op, *xs):
-    """``np.einsum``, after the op has checked the sizes (NumPy would repeat any axis of size 1)."""
-    op.infer(*xs)
+    """``np.einsum``, after the op has checked the sizes (NumPy would repeat any axis of size 1).
+
+    A product of two that sums is left to ``compute``: as fast, and NumPy's result is often a transposed view, on which
+    everything after it is slow.
+    """
+    spec = op.infer(*xs)
+    if len(xs) == 2 and op.multiply_adds(*xs) > math.prod(spec.shape):
+        return op.compute(*xs)
     return np.einsum(op.equation, *xs, optimize=len(xs) > 1)
 
 
