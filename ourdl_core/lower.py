@@ -161,7 +161,7 @@ def with_source(node: Node, op: Op, parents: tuple[Node | None, ...], source: No
     node.op, node.parents = op, parents
     node._label, node._where, node._made = source._label, source._where, source._made
     node._spec = node._value = node._grad = node._by = node._run = node._outputs = None
-    node._serial, node._names = source._serial, source._names
+    node._serial, node._names, node._inside = source._serial, source._names, source._inside
 
 
 def _store(node: Node) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "_by", "_grad", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value",
+        "__weakref__", "_by", "_grad", "_inside", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value",
         "_where", "op", "parents",
     )  # fmt: skip
     _collected = True  # whether a Graph counts it among its nodes
@@ -72,6 +72,7 @@ class Node:
         self._label: Label | None = None
         self._made: dict[str, Any] | None = None
         self._names: Any = None  # the local names that were visible where the node was built
+        self._inside: Label | None = None  # the node in whose body it was built
         self._outputs: WeakValueDictionary[int, Output] | None = None
         self._spec: Any = None
         self._value: Any = None
@@ -87,7 +88,7 @@ class Node:
             if graph is not None and self._collected:
                 graph.add(self)
         else:
-            self._where = scope.where
+            self._where, self._inside = scope.where, scope.label
 
     # ---- names -------------------------------------------------------------------------------------------------
 
@@ -109,6 +110,7 @@ class Node:
     def describe(self) -> str:
         """The node for a message: its name or kind, and where it was built."""
         what = f"'{self}'" if self._label is not None and self._label.known else self.kind
+        what += "" if self._inside is None else f" of {self._inside}"
         return f"{what} (built at {self.built_at})" if self.built_at else what
 
     def __repr__(self) -> str:
