@@ -6,12 +6,13 @@ The names are those of the model files: digits, digits-cnn, diabetes, autoencode
 comes with ``pip install "ourdl[plot]"``.
 """
 
+import re
 import sys
-from collections import Counter
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from bigrams import Table, best_alpha, rows_of, written  # beside this file
 
 from ourdl import Program, load, ops
 from ourdl_train import load_weights, read_data, read_log
@@ -123,45 +124,45 @@ def lstm(trained, figure):
 
 
 def transformer(trained, figure):
-    """The loss over the epochs, beside those of tables of two and three characters that are counted on the same rows."""
-    rows = read_log(trained.run).epochs
-    figure.set_size_inches(6.4, 4)
-    axes = figure.add_subplot(xlabel="epoch", ylabel="nats a character")
+    """The loss over the epochs, beside those of counted tables; below, how probable the characters of a line were."""
+    figure.set_size_inches(8, 5.4)
+    grid = figure.add_gridspec(2, 1, height_ratios=[4, 1])
+    train, held = rows_of(trained.data.train), rows_of(trained.data.validation)
+    tables = {length: (Table(train, length), best_alpha(train, length)) for length in (2, 3)}
+    losses = {length: table.loss(held, alpha) for length, (table, alpha) in tables.items()}
+    _curves(figure.add_subplot(grid[0], xlabel="epoch", ylabel="nats a character"), read_log(trained.run).epochs, losses)
+    rows = rows_of(trained.data.test)
+    row = next(i for i, text in enumerate(rows) if re.fullmatch("[A-Za-z, ]+", written(text)))  # the first of words alone
+    (logits,) = trained.of({"x": np.asarray(trained.data.test["x"])[row : row + 1]}, "logits")
+    table, alpha = tables[2]
+    learned = np.asarray(ops.Softmax(logits))[0, np.arange(len(rows[row]) - 1), list(rows[row][1:])]
+    shares = {"bigrams": table.shares(rows[row], alpha), "transformer": learned}
+    _foreseen(figure.add_subplot(grid[1]), written(rows[row][1:]), shares)
+
+
+def _curves(axes, rows, losses):
     epochs = [row["epoch"] for row in rows]
     axes.plot(epochs, [row["loss"] for row in rows], color=RIGHT, label="transformer, training")
     axes.plot(epochs, [row["validation_loss"] for row in rows], color=WRONG, label="transformer, validation")
     for length, name in ((2, "bigrams"), (3, "trigrams")):
-        loss = counted(trained.data.train, trained.data.validation, length)
-        axes.axhline(loss, color=GREY, linewidth=1)
-        axes.text(epochs[-1], loss + 0.02, f"{name}, validation: {loss:.2f}", color=GREY, ha="right", va="bottom")
+        axes.axhline(losses[length], color=GREY, linewidth=1)
+        said = f"{name}, validation: {losses[length]:.2f}"
+        axes.text(epochs[-1], losses[length] + 0.02, said, color=GREY, ha="right", va="bottom")
     axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.86))
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def counted(train, held, length, alpha=0.1):
-    """The loss, in nats a character, of how often ``length`` characters are in ``train``, each ``alpha`` more often.
-
-    Each character of the rows in ``held`` is predicted from the ``length - 1`` before it, at the beginning of a row from
-    those that there are, as the transformer does.
-    """
-    followed, counts = Counter(), Counter()
-    for text in _rows(train):
-        for n in range(length):
-            followed.update(text[i : i + n] for i in range(len(text) - n))
-            counts.update(text[i : i + n + 1] for i in range(len(text) - n))
-    total = seen = 0
-    for text in _rows(held):
-        for i in range(1, len(text)):
-            before = text[max(0, i - length + 1) : i]
-            total -= np.log((counts[before + text[i : i + 1]] + alpha) / (followed[before] + 96 * alpha))
-            seen += 1
-    return total / seen
-
-
-def _rows(arrays):
-    """The rows of characters as bytes, each with the character that follows the last."""
-    x, y = np.asarray(arrays["x"], np.uint8), np.asarray(arrays["y"], np.uint8)
-    return [row.tobytes() for row in np.concatenate([x, y[:, -1:]], axis=1)]
+def _foreseen(axes, text, shares):
+    """The characters of a line, once for each of ``shares``: the darker, the more probable each was."""
+    axes.imshow(list(shares.values()), cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
+    for line, values in enumerate(shares.values()):
+        for place, (sign, share) in enumerate(zip(text, values, strict=True)):
+            colour = "white" if share > 0.6 else "black"
+            axes.text(place, line, sign, color=colour, family="monospace", fontsize=9, ha="center", va="center")
+    axes.set_yticks(range(len(shares)), shares)
+    axes.set_xticks([])
+    axes.set_xlabel("a line that was held out: the darker, the more surely each character was foreseen")
+    axes.spines[:].set_visible(False)
 
 
 PICTURES = {
@@ -183,4 +184,7 @@ def draw(name, run, path):
 
 
 if __name__ == "__main__":
-    draw(*sys.argv[1:4])
+    if len(sys.argv) == 4 and sys.argv[1] in PICTURES:
+        draw(*sys.argv[1:])
+    else:
+        print(__doc__)

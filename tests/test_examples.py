@@ -1,5 +1,6 @@
 """The examples: each trains, in short form, learns what its page says it learns, and takes an op of a plugin."""
 
+import doctest
 import os
 import re
 import subprocess
@@ -12,12 +13,12 @@ import pytest
 from environments import build_wheel
 
 from ourdl import fit, load
-from ourdl_train import Data, read_data
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 sys.path.insert(0, str(EXAMPLES))
-import pictures  # noqa: E402 - beside the examples
+import bigrams  # noqa: E402 - beside the examples
+import pictures  # noqa: E402
 
 # The name of a model file: its page, the epochs of its short form, and what must be reached on the rows for the test.
 LEARNED = {
@@ -54,28 +55,44 @@ def test_an_example_learns_and_is_drawn(name, runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_transformer_is_soon_better_than_pairs_of_characters(tmp_path):
-    """In 80 steps on a part of the text; 2,355 steps on all of it are in the page."""
-    model = load(EXAMPLES / "transformer.toml")
-    data = read_data(model.data, model.graph.inputs, model.folder)
-    test = {name: np.asarray(rows)[:100] for name, rows in data.test.items()}
-    few = Data({name: np.asarray(rows)[: 80 * 32] for name, rows in data.train.items()}, None, test)
-    found = fit(model, few, epochs=1)
-    bigrams = pictures.counted(data.train, test, 2)
-    assert 2.3 < bigrams < 2.6
-    assert found.steps == 80
-    assert found.test.loss < bigrams + 0.1
-    assert found.history[0]["loss"] < np.log(96)
+def test_the_transformer_is_soon_better_than_pairs_of_characters(runs, tmp_path):
+    """By half a nat after one epoch, 157 steps; the page tells of 15."""
+    found = runs("transformer", epochs=1)
+    tables = bigrams.main()
+    page = (ROOT / "docs" / "example-transformer.md").read_text()
+    assert all(f" {nats:.3f} | {nats / np.log(2):.3f} |" in page for nats in (tables[2], tables[3]))
+    assert found.history[0]["loss"] < np.log(bigrams.SIGNS)
+    assert found.test.loss < tables[2] - 0.5
+    pictures.draw("transformer", found.run, tmp_path / "p.png")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_transformer_writes_as_its_page_shows(runs, tmp_path):
+    """The example of the page, with the weights of one epoch."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "transformer-1").symlink_to(runs("transformer", epochs=1).run)
+    page = (ROOT / "docs" / "example-transformer.md").read_text()
+    example = "".join(each.source for each in doctest.DocTestParser().get_examples(page))
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("The function ")
+    assert len(done.stdout) == len("The function ") + 400 + len("\n")
 
 
 def test_the_counted_tables_are_frequencies():
     """A text of one letter has no secret; of two that take turns bigrams know all, and single letters leave one bit."""
-    same = {"x": np.ones((4, 8), np.uint8), "y": np.ones((4, 8), np.uint8)}
-    assert pictures.counted(same, same, 2, alpha=1e-9) == pytest.approx(0, abs=1e-6)
-    turns = np.tile(np.array([1, 2], np.uint8), (4, 4))
-    data = {"x": turns, "y": 3 - turns}
-    assert pictures.counted(data, data, 2, alpha=1e-9) == pytest.approx(0, abs=1e-6)
-    assert pictures.counted(data, data, 1, alpha=1e-9) == pytest.approx(np.log(2), abs=0.02)
+    same, turns = [b"a" * 9] * 4, [b"abababab"] * 4
+    assert bigrams.Table(same, 2).loss(same, alpha=1e-9) == pytest.approx(0, abs=1e-6)
+    assert bigrams.Table(turns, 2).loss(turns, alpha=1e-9) == pytest.approx(0, abs=1e-6)
+    assert bigrams.Table(turns, 1).loss(turns, alpha=1e-9) == pytest.approx(np.log(2), abs=0.02)
+    # "a" is followed by "b" 16 times of 16: with alpha 1 that is 17 of 16 + 96
+    assert bigrams.Table(turns, 2).loss([b"ab"], alpha=1.0) == pytest.approx(np.log(112 / 17))
+
+
+def test_rows_of_characters_end_with_the_one_that_follows():
+    arrays = {"x": np.array([[1, 2], [3, 4]]), "y": np.array([[2, 3], [4, 5]])}
+    assert bigrams.rows_of(arrays) == [bytes([1, 2, 3]), bytes([3, 4, 5])]
 
 
 @pytest.mark.parametrize("name", [*LEARNED, "transformer"])
