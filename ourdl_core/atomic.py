@@ -24,10 +24,13 @@ def write_atomically(
     mode = _mode(target, path)
     beside = target.with_name(f".{os.getpid()}-{next(_count)}{target.suffix}")
     try:
-        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:  # which names the file beside, or none
+            raise type(error)(error.errno, error.strerror, str(path)) from None
         check(beside)
         if mode is not None:
             os.chmod(beside, mode)

@@ -40,8 +40,8 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "_by", "_grad", "_inside", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec", "_value",
-        "_where", "op", "parents",
+        "__weakref__", "_by", "_grad", "_inside", "_label", "_made", "_names", "_outputs", "_run", "_serial", "_spec",
+        "_value", "_where", "op", "parents",
     )  # fmt: skip
     _collected = True  # whether a Graph counts it among its nodes
     __array_ufunc__ = None  # NumPy arrays leave operators with a node to the node

@@ -55,13 +55,20 @@ def _checked(tree: Mapping[str, Any]) -> Graph:
     try:
         return load(tree).graph
     except ModelFileError as error:
-        raise GraphError([replace(each, path=_place(each)) for each in error.problems]) from None
+        raise GraphError([_by_layer(each) for each in error.problems]) from None
 
 
-def _place(problem: Problem) -> tuple[str | int, ...]:
+def _by_layer(problem: Problem) -> Problem:
+    """A mistake of a node as one of its layer."""
     section, name, *rest = (*problem.path, "", "")[: max(2, len(problem.path))]
     number = str(name).removeprefix("layer_")
-    return ("layers", int(number) - 1, *rest) if section == "nodes" and number.isdigit() else problem.path
+    if section not in ("nodes", "outputs") or not number.isdigit():
+        return problem
+    if problem.code == "several-outputs":  # told at the one that takes them
+        layer = int(number) - (2 if section == "nodes" else 1)
+        message = "it gives several outputs, of which a list of layers cannot choose one: give a model file"
+        return replace(problem, path=("layers", layer), message=message)
+    return replace(problem, path=("layers", int(number) - 1, *rest))
 
 
 def from_model(model: Any) -> Network:

@@ -156,6 +156,8 @@ class Estimator(BaseEstimator, metaclass=ABCMeta):
 
     def _split(self, arrays: dict[str, Array], y: Array, seed: int) -> Data:
         """Rows to train on, and those that say when to stop; of each class the same part, where there are enough."""
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be more than 0 and less than 1, found {self.validation_fraction}")
         classes, counts = np.unique(y, return_counts=True) if y.dtype.kind in "iu" else ((), ())
         held_out = self.validation_fraction * len(y)
         stratify = y if len(classes) and min(counts) > 1 and len(classes) <= min(held_out, len(y) - held_out) else None

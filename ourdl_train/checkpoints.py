@@ -98,4 +98,20 @@ def _checkpoint(arrays: dict[str, Any], about: dict[str, Any], path: Path) -> Ch
     own = {name: value for name, value in arrays.items() if not name.startswith(BEST)}
     history = [dict(row) for row in about["history"]]
     position = Position(**about["position"])
+    _check_parts(position, history, about)
     return Checkpoint(position, own, history, best, about["settings"], about["data"], about["model"])
+
+
+def _check_parts(position: Position, history: list[dict[str, Any]], about: Mapping[str, Any]) -> None:
+    """ValueError for what no run has written."""
+    whole = (position.epoch, position.row, position.step)
+    if not all(type(each) is int and each >= 0 for each in whole) or position.epoch < 1:
+        raise ValueError(f"its place is {position}")
+    if not all(isinstance(each, (int, float)) for each in (position.loss_sum, position.rate)):
+        raise ValueError(f"its place is {position}")
+    if [row.get("epoch") for row in history] != list(range(1, position.epoch)):
+        raise ValueError("its history is not that of the epochs before its place")
+    if not isinstance(about["settings"], dict) or not isinstance(about["data"], dict):
+        raise ValueError("its settings are no table")
+    if not isinstance(about["model"], (str, type(None))):
+        raise ValueError("its model is no text")

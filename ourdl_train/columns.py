@@ -22,16 +22,17 @@ def chosen_columns(table: Table, name: str, wanted: str | tuple[str, ...] | None
     """The columns that are asked for, in the order of the file for a pattern; DataError where there is none."""
     if not table.names:
         return [name]
-    found: list[str] = []
+    found: dict[str, None] = {}  # in their order
+    names = set(table.names)
     for each in (name,) if wanted is None else (wanted,) if isinstance(wanted, str) else wanted:
-        fitting = [each] if each in table.names else [c for c in table.names if fnmatchcase(c, each)]
+        fitting = [each] if each in names else [c for c in table.names if fnmatchcase(c, each)]
         if not fitting:
             hint = did_you_mean(each, table.names) or f"It has: {_some(table.names)}.{_first_line(table)}"
             raise DataError(f"{table.path}: no {table.noun} '{each}' for the input '{name}'. {hint}")
-        found += [column for column in fitting if column not in found]
+        found.update(dict.fromkeys(fitting))
     if not found:
         raise DataError(f"{table.path}: the list of columns of the input '{name}' is empty")
-    return found
+    return list(found)
 
 
 def _first_line(table: Table) -> str:

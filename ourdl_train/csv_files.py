@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class CsvTable:
 
     def read(self, wanted: Collection[Wanted]) -> dict[Wanted, Any]:
         """The columns that are asked for, float64 or (of classes) the index of each; once only: the text is not kept."""
-        places = {each: list(self.names).index(each[0]) for each in wanted}
+        place_of = {name: place for place, name in enumerate(self.names)}
+        places = {each: place_of[each[0]] for each in wanted}
         table = None if any(classes for _, classes in wanted) else self._table()
         self.text = ""
         if table is not None:
@@ -161,9 +163,9 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise DataError(f"{path}: values must be separated by commas; the first line has none")
     if all(_is_number(name) for name in header):
         raise DataError(f"{path}: the first line must name the columns; found numbers")
-    for name in header:
-        if header.count(name) > 1:
-            raise DataError(f"{path}: the first line names the column '{name}' twice")
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: the first line names the column '{twice}' twice")
 
 
 def _is_number(text: str) -> bool:

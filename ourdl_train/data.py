@@ -113,11 +113,11 @@ def _collecting(problems: list[str]) -> Iterator[None]:
 
 
 def given_rows(values: Mapping[str, Any]) -> Arrays:
-    """What was given by input name, as arrays; what reads like one (a shape, a dtype, rows by number) stays as it is."""
+    """What was given by input name, as arrays: a mapped file stays one, and so do Rows."""
     found = {}
     for name, value in values.items():
         try:
-            found[name] = value if hasattr(value, "dtype") and hasattr(value, "shape") else np.asarray(value)
+            found[name] = value if isinstance(value, (np.ndarray, Rows)) else np.asarray(value)
         except ValueError as error:  # lists of several lengths
             raise DataError(f"the data of the input '{name}' is no array: {error}") from None
     return check_lengths(found)

@@ -129,7 +129,10 @@ class DataSettings:
 
         def at(file: str | None) -> Any:
             absolute = file is None or os.path.isabs(file)
-            return file if absolute else Path(os.path.relpath(old / str(file), new)).as_posix()
+            if absolute:
+                return file
+            there = os.path.realpath(old / str(file))  # '..' behind a link leads elsewhere
+            return Path(os.path.relpath(there, os.path.realpath(new))).as_posix()
 
         columns = {name: each.replace(file=at(each.file)) for name, each in self.columns.items()}
         validation, test = ({name: at(file) for name, file in each.items()} for each in (self.validation, self.test))

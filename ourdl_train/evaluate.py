@@ -84,12 +84,24 @@ class Evaluation:
             outputs = {name: np.asarray(value) for name, value in zip(self.outputs, found, strict=True)}
             memories = self.pairing.add(memories, outputs, self._named(values))
         metrics = {name: (self.pairing.metrics[name], memory) for name, memory in (memories or {}).items()}
-        results = {name: metric.result(memory) for name, (metric, memory) in metrics.items()}
+        results = {name: plain_result(name, metric.result(memory)) for name, (metric, memory) in metrics.items()}
         texts = [metric.text(name, memory) for name, (metric, memory) in metrics.items()]
         return Score(math.fsum(losses) / rows, rows, results, tuple(filter(None, texts)))
 
     def _named(self, values: list[Any]) -> dict[str, Any]:
         return dict(zip(self.feeding.inputs, values, strict=True))
+
+
+def plain_result(name: str, found: Any) -> Any:
+    """What a metric gives, as a float or lists of numbers; TypeError that names the metric for anything else."""
+    if isinstance(found, (np.ndarray, np.generic)):
+        found = found.tolist()
+    if isinstance(found, (bool, int, float)):
+        return float(found)
+    if isinstance(found, (list, tuple)):
+        return [plain_result(name, each) if isinstance(each, (list, tuple)) else each for each in found]
+    what = f"the metric '{name}' gives {type(found).__name__} {found!r:.60}"
+    raise TypeError(f"{what}: a number or lists of numbers are wanted")
 
 
 def inputs_of(outputs: Mapping[str, Node], inputs: Mapping[str, Variable]) -> dict[str, Variable]:

@@ -68,10 +68,14 @@ def fit(
     directory, checkpoint = None, None
     if run is not None:
         directory, checkpoint = Run.resume(run, pause) if resume else (Run.begin(run, pause), None)
-    training = Training(graph, target, settings, parts, directory, on_step, on_epoch)
-    if directory is not None and hasattr(model, "resolved"):
-        training.model = model.resolved(directory.path)
-    return training(state, checkpoint)
+    try:
+        training = Training(graph, target, settings, parts, directory, on_step, on_epoch)
+        if directory is not None and hasattr(model, "resolved"):
+            training.model = model.resolved(directory.path)
+        return training(state, checkpoint)
+    finally:
+        if directory is not None:
+            directory.close()
 
 
 def _settings(written: TrainSettings | None, given: dict[str, Any], loss: Any) -> TrainSettings:
@@ -91,6 +95,8 @@ def _settings(written: TrainSettings | None, given: dict[str, Any], loss: Any) -
 def _data(model: Any, data: Data | Mapping[str, Any] | None) -> Data:
     if isinstance(data, Data):
         return data
+    if data is not None and not isinstance(data, Mapping):
+        raise TypeError(f"data= is a dict of arrays by input name, or Data; found {type(data).__name__}")
     if data is not None:
         return Data(given_rows(data))
     if getattr(model, "data", None) is None:

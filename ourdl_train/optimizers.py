@@ -66,10 +66,10 @@ class Optimizer(Record):
         return numbers_of("lr", self.lr, names)
 
     @property
-    def first_rate(self) -> float:
-        """The learning rate that is told of: the first, where there is a table of them."""
+    def told_rate(self) -> float:
+        """The learning rate that is told of: the largest, where there is a table of them."""
         given: Any = self.lr
-        return float(given[0][1] if isinstance(given, tuple) else given)
+        return float(max(rate for _, rate in given) if isinstance(given, tuple) else given)
 
     def __call__(self, loss: Node, steps: int | None = None) -> Updates:
         """What ``Program(updates=...)`` takes; ``steps`` says how many steps the training has, for schedules."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +23,8 @@ from ourdl_train.weights import save_weights
 
 CHECKPOINT, WEIGHTS, BEST = "checkpoint.safetensors", "weights.safetensors", "best.safetensors"
 LOG, MODEL = "log.jsonl", "model.toml"
+FILES = (CHECKPOINT, WEIGHTS, BEST, LOG, MODEL)
+HALF = re.compile(r"\.\d+-\d+\.(safetensors|jsonl|toml)")  # what write_atomically calls a file until it is whole
 
 
 def new_directory(parent: Path, stem: str) -> Path:
@@ -46,27 +51,54 @@ class Run:
         self.path = Path(path)
         self.pause = pause  # seconds between two checkpoints
         self._log: TextIO | None = None
+        self._lock: int | None = None
         self._saved = time.monotonic()
 
     @classmethod
     def begin(cls, path: str | Path, pause: float) -> Run:
-        """A new run; ValueError where the directory has one already."""
+        """A new run; ValueError where the directory has a file that it would write over."""
         run = cls(path, pause)
-        for name in (CHECKPOINT, LOG):
-            if (run.path / name).exists():
-                raise ValueError(f"{run.path}: there is a run already. Go on with it (resume), or choose another directory")
+        taken = [name for name in FILES if os.path.lexists(run.path / name)]
+        if CHECKPOINT in taken:
+            raise ValueError(f"{run.path}: there is a run already. Go on with it (resume), or choose another directory")
+        if taken:
+            raise ValueError(f"{run.path / taken[0]}: is there, and a run would write over it: choose another directory")
         return run
 
     @classmethod
     def resume(cls, path: str | Path, pause: float) -> tuple[Run, Checkpoint]:
-        """A run to go on with, and where it stands."""
+        """A run to go on with, and where it stands; ValueError where a file of it is none of its own."""
         run = cls(path, pause)
-        return run, read_checkpoint(checkpoint_of(run.path))
+        found = checkpoint_of(run.path)
+        for name in FILES:
+            _check_own(run.path / name)
+        run.take()
+        try:
+            return run, read_checkpoint(found)
+        except Exception:
+            run.close()
+            raise
+
+    def take(self) -> None:
+        """Make the directory, and keep other processes out as long as this one lives; ValueError where one is in it."""
+        if self._lock is not None:
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with suppress(ImportError):  # where there are no such locks
+            import fcntl
+
+            self._lock = os.open(self.path, os.O_RDONLY)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.close()
+                raise ValueError(f"{self.path}: another process trains in this run") from None
 
     def clean(self, position: Position) -> None:
         """Take away what a kill left behind: halves of files, and lines of the log about steps that will come again."""
-        for left in self.path.glob(".*.safetensors"):
-            left.unlink(missing_ok=True)
+        for left in self.path.iterdir():
+            if HALF.fullmatch(left.name):
+                left.unlink(missing_ok=True)
         path = self.path / LOG
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         kept = [line for line in lines if _is_before(line, position)]
@@ -75,7 +107,6 @@ class Run:
     def write(self, event: str, **entries: Any) -> None:
         """One line of the log."""
         if self._log is None:
-            self.path.mkdir(parents=True, exist_ok=True)
             self._log = open(self.path / LOG, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
         self._log.write(json.dumps({"event": event, **_finite(entries)}, allow_nan=False, ensure_ascii=False) + "\n")
 
@@ -85,6 +116,7 @@ class Run:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint in place of the last one."""
+        self.take()
         checkpoint.write(self.path / CHECKPOINT)
         self._saved = time.monotonic()
 
@@ -100,6 +132,9 @@ class Run:
         if self._log is not None:
             self._log.close()
             self._log = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def checkpoint_of(path: Path) -> Path:
@@ -111,18 +146,22 @@ def checkpoint_of(path: Path) -> Path:
     return path / CHECKPOINT
 
 
+def _check_own(path: Path) -> None:
+    """A file of a run is a file: what is written to a link or a pipe would go elsewhere."""
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise ValueError(f"{path}: is no file of its own but a link, a pipe or a directory: a run does not write there")
+
+
 def _is_before(line: str, position: Position) -> bool:
     """Whether a line of the log tells of what a checkpoint at ``position`` has seen."""
     try:
         entry = json.loads(line)
-    except ValueError:  # cut off
+        event = entry["event"]
+        if event in ("step", "stopped", "resumed"):
+            return bool(entry["step"] <= position.step)
+        return bool(event == "began" or (event == "epoch" and entry["epoch"] < position.epoch))
+    except (ValueError, TypeError, LookupError, RecursionError):  # cut off, or not written by a run
         return False
-    if not isinstance(entry, dict):
-        return False
-    event = entry.get("event")
-    if event in ("step", "stopped", "resumed"):
-        return int(entry.get("step", 0)) <= position.step
-    return event == "began" or (event == "epoch" and int(entry.get("epoch", 0)) < position.epoch)
 
 
 def _finite(value: Any) -> Any:

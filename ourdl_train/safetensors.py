@@ -89,10 +89,11 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{max(names, key=names.count)[:60]!r} is there twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:60]!r} is there twice")
+        found[name] = value
     return found
 
 
@@ -123,7 +124,9 @@ def _place(name: str, entry: Any) -> tuple[int, int]:
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _sizes(shape) or not _sizes(offsets) or len(offsets) != 2 or len(shape) > MOST_DIMENSIONS:
         raise damaged
-    if entry["dtype"] not in DTYPES:
+    if math.prod(size or 1 for size in shape) >= 2**48:
+        raise damaged
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
         raise FileError(f"'{name[:60]}' is of dtype {entry['dtype']!r:.20}, which NumPy has not: {', '.join(DTYPES)}")
     if offsets[1] - offsets[0] != math.prod(shape) * np.dtype(DTYPES[entry["dtype"]]).itemsize:
         raise damaged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -17,14 +18,15 @@ from ourdl_train.checkpoints import Checkpoint, Position
 from ourdl_train.data import Arrays, Data, rows_of
 from ourdl_train.diagnosis import diagnose, is_finite
 from ourdl_train.early_stopping import Judge
-from ourdl_train.evaluate import Evaluation
+from ourdl_train.evaluate import Evaluation, inputs_of
 from ourdl_train.feeding import Feeding, ancestors, feeding
 from ourdl_train.result import DivergedError, Fit, Interrupted, Step
 from ourdl_train.rows import DataError
 from ourdl_train.runs import BEST, WEIGHTS, Run
-from ourdl_train.sameness import check_data, check_settings, fingerprint
+from ourdl_train.sameness import check_data, check_epochs, check_settings, fingerprint
 from ourdl_train.settings import TrainSettings
 from ourdl_train.stopping import Stopping
+from ourdl_train.weights import fitted
 
 OnStep = Callable[[Step], Any]
 OnEpoch = Callable[[dict[str, Any]], Any]
@@ -48,17 +50,22 @@ class Training:
         self.loss, self.settings, self.data, self.run = loss, settings, data, run
         self.model: str | None = None  # the text of the model file
         self.inputs = inputs_of_loss(graph, loss, data.train)
+        for arrays, name in ((data.validation, "validation data"), (data.test, "test data")):
+            if arrays is not None:
+                check_given(self.inputs, arrays, name)
         self.feeding: Feeding = feeding(self.inputs, data.train, settings.batch)
         self.rows = rows_of(data.train)
-        self.rows_seen = {} if run is None else fingerprint(data.train)
         self.steps = settings.epochs * math.ceil(self.rows / (self.feeding.batch or 1))
+        if settings.optimizer.accumulate > self.steps:
+            what = f"accumulate = {settings.optimizer.accumulate}, and the whole training has {self.steps} batches"
+            raise ValueError(f"{what}: no parameter would ever move")
         self.updates = settings.optimizer(loss, steps=self.steps)
         self.trained: list[str] = []
         rate = self.updates.rate
         self.constant_rate = None if isinstance(rate, Node) else rate
         self.program = Program(self.inputs, [loss, rate] if isinstance(rate, Node) else [loss], self._chosen)
-        used = ancestors(loss)
-        outputs = {name: node for name, node in graph.outputs.items() if node in used}
+        given = set(self.inputs.values())
+        outputs = {n: node for n, node in graph.outputs.items() if set(inputs_of({n: node}, graph.inputs).values()) <= given}
         self.evaluation = Evaluation(loss, outputs, self.feeding, settings.metrics)
         self.judge = Judge(settings.early_stopping, self.evaluation.higher_is_better)
         self.on_step, self.on_epoch = on_step, on_epoch
@@ -100,31 +107,64 @@ class Training:
         _check_scalar(self.loss, self.program, values)
         if self.data.validation is not None or self.data.test is not None:
             self.evaluation.check(self.data.validation or self.data.test or {})
-        first = self.program.init(*values, seed=self.settings.seed)
-        unknown = [name for name in state or () if name not in first]
-        if unknown:
-            raise LookupError(f"the state has '{unknown[0]}', which this training does not use")
-        first.update(state or {})
+        first = self._first(values, state)
         self.at = Position(), first
+        self.recognised = {} if self.run is None else self._recognised()
         if checkpoint is not None and self.run is not None:
             self._take_up(checkpoint, first, self.run)
-        self._write("began" if checkpoint is None else "resumed", **self._about(first))
+        if checkpoint is None:
+            self._save()  # before anything else: a run without a checkpoint would be of no use
         if self.run is not None and self.model is not None:
             self.run.save_model(self.model)
-        if checkpoint is None:
-            self._save()
+        if self.run is not None:
+            self._write("began" if checkpoint is None else "resumed", **self._about(first))
         hooks.call("ourdl_training_began", settings=self.settings, state=self.at[1])
 
     def _take_up(self, checkpoint: Checkpoint, first: dict[str, Any], run: Run) -> None:
         """Go on where the checkpoint stands, if it is of this training."""
-        check_settings(checkpoint.settings, self.settings.table(defaults=True), run.path)
-        check_data(checkpoint.data, self.rows_seen, run.path)
+        schedule = self.settings.optimizer.schedule
+        lasts = "steps" in type(schedule).fields() and schedule.total(None) is None
+        check_settings(checkpoint.settings, self.settings.table(defaults=True), run.path, lasts)
+        check_data(checkpoint.data, self.recognised, run.path)
+        check_epochs(self.settings.epochs, checkpoint.position.epoch, checkpoint.position.row, run.path)
         state = checkpoint.state(first, run.path)
         self.history, self.at = checkpoint.history, (checkpoint.position, state)
         if checkpoint.best is not None:
             best = replace(checkpoint, arrays=checkpoint.best.state).state(first, run.path)
             self.judge.best = replace(checkpoint.best, state=best)
         run.clean(checkpoint.position)
+
+    def _first(self, values: list[Any], state: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The state to begin with: new, with what is given of another.
+
+        The state of an optimizer is taken up if it is all there, for the same optimizer and parameters; else it begins anew.
+        """
+        seed = self.settings.seed
+        own = Program(self.inputs, [self.loss], mode="training").init(*values, seed=seed)
+        own = {**self.evaluation.program.init(*values, seed=seed), **own}
+        first = {**own, **self.program.init(*values, seed=seed)}
+        self.of_model = list(own)
+        given = dict(state or {})
+        unknown = [name for name in given if name not in first]
+        if unknown and not set(own) <= set(given):
+            raise LookupError(f"the state has '{unknown[0]}', which this training does not use")
+        of_optimizer = set(first) - set(own)
+        used = set(first) if of_optimizer <= set(given) else set(own)
+        found = {**first, **fitted(given, {name: first[name] for name in given if name in used}, "state")}
+        self._check_clock(found)
+        return found
+
+    def _check_clock(self, state: Mapping[str, Any]) -> None:
+        """A schedule that is at its end already would train nothing."""
+        schedule, done = self.settings.optimizer.schedule, int(state.get("optimizer.step", 0))
+        if "steps" in type(schedule).fields() and done >= (schedule.total(self.steps) or math.inf):
+            what = f"the state has taken {done} steps, where the schedule {type(schedule).__name__} ends"
+            raise ValueError(f"{what}: give state=result.weights, with which the optimizer begins anew")
+
+    def _recognised(self) -> dict[str, Any]:
+        """By what the graph and the rows are known again."""
+        graph = zlib.crc32(str(self.evaluation.program).encode())
+        return {"graph": graph, **fingerprint({"training": self.data.train, "validation": self.data.validation})}
 
     def _epochs(self, stopping: Stopping) -> None:
         for epoch in range(self.at[0].epoch, self.settings.epochs + 1):
@@ -165,8 +205,8 @@ class Training:
             self.feeding.blame(error, lambda each: self.program(state, *each), self.data.train, self._rows())
             raise
         loss = float(value)
-        if not math.isfinite(loss) or not _all_finite(after, self.trained):
-            raise self._diverged(position.step + 1, loss, values)
+        if not math.isfinite(loss) or _not_finite(after, state) is not None:
+            raise self._diverged(position.step + 1, loss, values, after)
         rate = float(rates[0]) if rates else float(self.constant_rate or 0.0)
         number = position.step + 1
         self.at = Position(epoch, position.row + count, number, position.loss_sum + loss * count, rate), after
@@ -177,10 +217,11 @@ class Training:
         if number % self.told == 0:
             self._write("step", step=number, epoch=epoch, loss=loss, lr=rate)
 
-    def _diverged(self, number: int, loss: float, values: list[Any]) -> DivergedError:
+    def _diverged(self, number: int, loss: float, values: list[Any], after: Mapping[str, Any]) -> DivergedError:
         """What went wrong, told before anything of this step is kept."""
         position, state = self.at
-        what = "a parameter is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+        bad_name = _not_finite(after, state)
+        what = f"'{bad_name}' is not finite" if math.isfinite(loss) else f"the loss is {loss}"
         found = diagnose(self.loss, self.inputs, state, values)
         bad = self.feeding.not_finite(self.data.train, self._rows())
         found += "" if bad is None else f"\n  in the data: {bad}"
@@ -202,6 +243,8 @@ class Training:
         more: dict[str, Any] = {}
         if self.data.validation is not None:
             score = self.evaluation(self.updates.averaged(state), self.data.validation)
+            if not math.isfinite(score.loss):
+                raise self._not_valid(epoch, score.loss)
             row["validation_loss"] = score.loss
             row.update({f"validation_{name}": value for name, value in score.numbers.items()})
             more = {f"validation_{name}": value for name, value in score.values.items() if name not in score.numbers}
@@ -212,8 +255,17 @@ class Training:
             self.run.save_weights(BEST, self._of_inference(self.updates.averaged(state)))
         self._write("epoch", **row, **more, step=position.step, seconds=round(seconds, 6))
         if self.on_epoch is not None:
-            self.on_epoch(row)
-        hooks.call("ourdl_epoch_ended", epoch=epoch, row=row)
+            self.on_epoch(dict(row))
+        hooks.call("ourdl_epoch_ended", epoch=epoch, row=dict(row))
+
+    def _not_valid(self, epoch: int, loss: float) -> DivergedError:
+        """What is wrong with the rows for validation."""
+        arrays = self.data.validation or {}
+        bad = self.feeding.not_finite(arrays, range(rows_of(arrays)))
+        found = "they are finite: look for an op that is outside its domain" if bad is None else f"in the data: {bad}"
+        message = f"the loss of the rows for validation is {loss} after epoch {epoch}; {found}"
+        self._write("diverged", step=self.at[0].step, epoch=epoch, loss=loss, message=message)
+        return DivergedError(message, Fit(self.at[1]))
 
     def _tested(self) -> Any:
         return None if self.data.test is None else self.evaluation(self.updates.averaged(self._final()), self.data.test)
@@ -225,12 +277,12 @@ class Training:
 
     def _finish(self, result: Fit, seconds: float) -> None:
         result.state, result.history, result.steps = self._final(), self.history, self.at[0].step
-        result.weights = self.updates.averaged(result.state)
+        averaged = self.updates.averaged(result.state)
+        result.weights = {name: averaged[name] for name in self.of_model}
         result.best, result.seconds = self.judge.best, seconds
         if self.run is not None:
             self._save()
             self.run.save_weights(WEIGHTS, self._of_inference(result.weights))
-            self.run.close()
         hooks.call("ourdl_training_ended", fit=result)
 
     def _of_inference(self, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +295,8 @@ class Training:
         if self.run is not None:
             position, state = self.at
             settings = self.settings.table(defaults=True)
-            self.run.save(Checkpoint(position, state, self.history, self.judge.best, settings, self.rows_seen, self.model))
+            data = self.recognised
+            self.run.save(Checkpoint(position, state, self.history, self.judge.best, settings, data, self.model))
 
     def _write(self, event: str, **entries: Any) -> None:
         if self.run is not None:
@@ -274,15 +327,19 @@ class Training:
         return f"stopped in epoch {epoch} of {self.settings.epochs}, after {position.step} steps"
 
 
-def _all_finite(state: Mapping[str, Any], names: list[str]) -> bool:
-    """Whether every parameter is; a sum tells it, unless that itself is too large."""
+def _not_finite(after: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    """The first part of the state that a step has made NaN or infinite; a sum of squares tells, unless it is too large."""
     with np.errstate(all="ignore"):
-        for name in names:
-            value = state[name]
-            total = value if type(value) in (int, float) else value.sum()
-            if not math.isfinite(total) and not is_finite(value):
-                return False
-    return True
+        for name, value in after.items():
+            if value is before[name]:
+                continue
+            if type(value) is np.ndarray:
+                total = np.vdot(value, value) if value.dtype.kind == "f" else 0.0
+            else:
+                total = value if type(value) in (int, float) else 0.0
+            if not math.isfinite(total) and not is_finite(value) and is_finite(before[name]):
+                return name
+    return None
 
 
 def check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
@@ -301,10 +358,15 @@ def inputs_of_loss(graph: Graph, loss: Node, arrays: Arrays) -> dict[str, Variab
         if name not in named:
             raise DataError(f"there is data for '{name}', which is no input of the graph. Inputs: {', '.join(named)}")
     wanted = {name: node for name, node in named.items() if isinstance(node, Variable) and node in used}
-    for name in wanted:
-        if name not in arrays:
-            raise DataError(f"the input '{name}' of the graph has no data. There is data for: {', '.join(arrays)}")
+    check_given(wanted, arrays, "data")
     return wanted
+
+
+def check_given(inputs: Mapping[str, Variable], arrays: Mapping[str, Any], what: str) -> None:
+    """Every input has rows."""
+    for name in inputs:
+        if name not in arrays:
+            raise DataError(f"the input '{name}' of the graph has no {what}. There is {what} for: {', '.join(arrays)}")
 
 
 def _check_scalar(loss: Node, program: Program, values: list[Any]) -> None:

@@ -33,7 +33,7 @@ class Updates:
         self._made: dict[tuple[Variable, ...], dict[Variable, Node]] = {}
         with hidden():  # the nodes are no part of a graph that a person is building
             self._clock = Clock(loss, optimizer.schedule, optimizer.accumulate, steps)
-            self.rate = self._scaled(optimizer.first_rate)
+            self.rate = self._scaled(optimizer.told_rate)
 
     def __call__(self, trained: list[Variable]) -> dict[Variable, Node]:
         key = tuple(trained)

@@ -45,20 +45,27 @@ def fitted(found: Mapping[str, Any], like: Mapping[str, Any], path: str) -> dict
     """What ``like`` holds, out of ``found``; WeightsError with everything that does not fit."""
     problems = [problem for name in like if (problem := _misfit(name, like[name], found))]
     if problems:
-        raise WeightsError("\n".join([f"{path}: the weights are not of this model", *problems]))
+        raise WeightsError("\n".join([f"{path}: the values are not of this model", *problems]))
     return {name: _as(like[name], found[name]) for name in like}
 
 
 def _misfit(name: str, wanted: Any, found: Mapping[str, Any]) -> str | None:
     if name not in found:
         return f"'{name}' is missing. {did_you_mean(name, found)}".rstrip()
-    if np.shape(wanted) != found[name].shape:
-        return f"'{name}' has shape {list(found[name].shape)}, the model wants {list(np.shape(wanted))}"
+    if np.shape(wanted) != np.shape(found[name]):
+        return f"'{name}' has shape {list(np.shape(found[name]))}, the model wants {list(np.shape(wanted))}"
+    value, want = np.asarray(found[name]), np.asarray(wanted).dtype
+    if value.dtype.kind != want.kind and not (value.dtype.kind == "i" and want.kind == "f"):
+        return f"'{name}' is {value.dtype}, the model wants {want}"
+    with np.errstate(over="ignore"):
+        if want.kind == "f" and np.isfinite(value).all() and not np.isfinite(value.astype(want)).all():
+            return f"'{name}' holds numbers that are too large for {want}"
     return None
 
 
 def _as(wanted: Any, value: Any) -> Any:
     """``value`` as the graph holds it: a Python number, or an array of the dtype that it wants."""
+    value = np.asarray(value)
     if type(wanted) in (int, float):
-        return value.item()
+        return type(wanted)(value.item())
     return value.astype(np.asarray(wanted).dtype, copy=False)

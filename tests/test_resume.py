@@ -154,7 +154,7 @@ def test_another_training_is_no_continuation(tmp_path):
     before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
     with pytest.raises(ValueError, match="this run was begun with batch = 6, now it is 7: a run goes on as it began"):
         train(tmp_path, batch=7, resume=True)
-    with pytest.raises(DataError, match="the rows to train on are not those of this run"):
+    with pytest.raises(DataError, match="the rows for training are not those of this run"):
         train(tmp_path, data=data(2), resume=True)
     with pytest.raises(ValueError, match=r"there is a run already\. Go on with it"):
         train(tmp_path)
@@ -217,3 +217,142 @@ def test_the_log_says_what_happened(tmp_path):
     assert set(found.history[0]) == {"epoch", "loss", "lr", "validation_loss", "validation_accuracy"}
     assert lines[-1]["epochs"] == 2
     assert lines[-1]["best"]["epoch"] == found.best.epoch
+
+
+# ---- what is not this run, and what is not in it --------------------------------------------------------------------
+
+
+def another():
+    """The same names and shapes, another graph."""
+    with Graph() as other:
+        x = Variable(shape=("batch", 6), dtype="float32", name="x")
+        y = Variable(shape=("batch",), dtype="int64", name="y")
+        h = ops.Dropout(ops.BatchNormalization(ops.Dense(x, units=8, name="h"), name="n"), rate=0.3, name="d")
+        scores = ops.Dense(ops.Tanh(h), units=3, name="scores")
+        loss = ops.SoftmaxCrossEntropy(scores, y, name="loss")
+        other.outputs["scores"] = scores
+    return other, loss
+
+
+def test_another_graph_of_the_same_shapes_is_refused(tmp_path):
+    train(tmp_path, epochs=1)
+    graph, loss = another()
+    with pytest.raises(DataError, match="the graph is not that of this run"):
+        fit(graph, data(), loss=loss, run=tmp_path, resume=True, **SETTINGS)
+
+
+def test_rows_in_the_middle_and_those_for_validation_are_looked_at(tmp_path):
+    train(tmp_path, epochs=1)
+    rows = data()
+    rows["x"][50, 3] += 1
+    with pytest.raises(DataError, match=r"the rows for (training|validation) are not those of this run"):
+        train(tmp_path, data=rows, resume=True)
+
+
+def test_a_schedule_as_long_as_the_training_fixes_the_epochs(tmp_path):
+    cosine = {"name": "SGD", "schedule": "Cosine"}
+    train(tmp_path, epochs=1, optimizer=cosine)
+    with pytest.raises(ValueError, match="begun with epochs = 1, now it is 2: its schedule lasts as long as the training"):
+        train(tmp_path, epochs=2, optimizer=cosine, resume=True)
+
+
+def test_a_run_cannot_end_before_where_it_stands(tmp_path):
+    train(tmp_path, epochs=3)
+    with pytest.raises(ValueError, match="this run is in epoch 4 already, so it cannot end after 2"):
+        train(tmp_path, epochs=2, resume=True)
+
+
+@pytest.mark.parametrize("name", [LOG, WEIGHTS, "model.toml"])
+def test_nothing_is_written_to_where_a_link_leads(tmp_path, name):
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    train(run, epochs=1)
+    victim.write_text("mine")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(victim)
+    with pytest.raises(ValueError, match="is no file of its own but a link, a pipe or a directory"):
+        train(run, resume=True)
+    assert victim.read_text() == "mine"
+
+
+def test_a_pipe_in_the_place_of_the_log_does_not_hang(tmp_path):
+    train(tmp_path, epochs=1)
+    (tmp_path / LOG).unlink()
+    os.mkfifo(tmp_path / LOG)
+    with pytest.raises(ValueError, match=r"log\.jsonl: is no file of its own"):
+        train(tmp_path, resume=True)
+
+
+def test_two_processes_do_not_share_a_run(tmp_path):
+    def second(step):
+        with pytest.raises(ValueError, match="another process trains in this run"):
+            train(tmp_path, resume=True)
+
+    train(tmp_path, epochs=1, on_step=second)
+    train(tmp_path, epochs=2, resume=True)  # and when it has ended, another may
+
+
+@pytest.mark.parametrize("name", ["model.toml", BEST])
+def test_a_run_writes_over_nothing_that_is_there(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"{name}: is there, and a run would write over it"):
+        train(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"event":"step","step":null}', '{"event":"epoch","epoch":"x"}', '{"event":"step","step":[]}', "[" * 100_000, "3"],
+    ids=lambda line: line[:30],
+)
+def test_a_damaged_log_is_no_hindrance(tmp_path, line):
+    train(tmp_path, epochs=1)
+    (tmp_path / LOG).write_text((tmp_path / LOG).read_text() + line + "\n")
+    assert len(train(tmp_path, epochs=2, resume=True).history) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'\\"epoch\\": 2', b'\\"epoch\\": 7'),
+        (b'\\"row\\": 0', b'\\"row\\": -'),
+        (b'\\"settings\\": {', b'\\"settings\\": ['),
+        (b'\\"model\\": null', b'\\"model\\": 1234'),
+        (b'\\"history\\": [', b'\\"history\\": {'),
+    ],
+)
+def test_what_no_run_has_written_is_no_checkpoint(tmp_path, old, new):
+    train(tmp_path, epochs=1)
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    assert content.count(old) >= 1
+    (tmp_path / CHECKPOINT).write_bytes(content.replace(old, new, 1))
+    with pytest.raises(WeightsError, match=r"checkpoint\.safetensors: the checkpoint is damaged"):
+        train(tmp_path, resume=True)
+
+
+# ---- to begin from another state ------------------------------------------------------------------------------------
+
+
+def test_another_fit_begins_from_the_weights_with_an_optimizer_of_its_own(tmp_path):
+    graph, loss, _ = model()
+    cosine = {"name": "Adam", "schedule": "Cosine", "average": 0.9}
+    arguments = {"loss": loss, "epochs": 2, "batch": 6, "seed": 5}
+    first = fit(graph, data(), optimizer=cosine, **arguments)
+    assert not any(name.startswith("optimizer") or name.endswith((".first", ".average")) for name in first.weights)
+    for changes in ({"optimizer": cosine}, {"optimizer": "SGD"}, {"optimizer": "Adam", "trained": ["scores.*"]}):
+        again = fit(graph, data(), state=first.weights, **arguments, **changes)
+        assert again.history[0]["lr"] > 0
+        assert np.abs(again.weights["scores.bias"] - first.weights["scores.bias"]).max() > 1e-4
+        fit(graph, data(), state=first.state, **arguments, **{**changes, "optimizer": "SGD"})  # the rest is left out
+    with pytest.raises(ValueError, match=r"34 steps, where the schedule Cosine ends: give state=result.weights"):
+        fit(graph, data(), optimizer=cosine, state=first.state, **arguments)
+
+
+def test_a_state_must_fit():
+    graph, loss, _ = model()
+    arguments = {"loss": loss, "epochs": 1, "optimizer": "SGD"}
+    with pytest.raises(WeightsError, match=r"'h.bias' has shape \[3\], the model wants \[8\]"):
+        fit(graph, data(), state={"h.bias": np.zeros(3)}, **arguments)
+    with pytest.raises(LookupError, match=r"the state has 'h\.bais', which this training does not use"):
+        fit(graph, data(), state={"h.bais": np.zeros(8)}, **arguments)
+    state = fit(graph, data(), state={"h.bias": np.zeros(8)}, **arguments).state
+    assert state["h.bias"].dtype == np.float32

@@ -113,7 +113,7 @@ def test_a_schedule_that_needs_steps_says_so(schedule):
 def test_without_a_schedule_the_rate_is_a_number_and_nothing_counts():
     p = Variable(np.ones(2), trainable=True, name="p")
     updates = SGD(lr={"p": 0.1, "*": 0.2})(ops.Sum(p), steps=10)
-    assert updates.rate == 0.1
+    assert updates.rate == 0.2  # the largest is told
     assert list(Program([], ops.Sum(p), updates).init()) == ["p"]
 
 

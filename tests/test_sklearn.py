@@ -232,6 +232,9 @@ def test_an_op_of_a_person_is_a_layer():
         assert found.score(X, np.sin(X[:, 0])) > 0.9
 
 
+SEQUENCE, LSTM = {"op": "Unflatten", "sizes": [4, 2]}, {"op": "Lstm", "units": 3}
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
@@ -240,11 +243,14 @@ def test_an_op_of_a_person_is_a_layer():
         ({"layers": "Relu"}, TypeError, "layers must be a list of ops"),
         ({"layers": [3]}, TypeError, r"layers\[0\] must be the name of an op or a table"),
         ({"layers": [{"op": "Unflatten", "sizes": [2, 4]}]}, ValueError, "end with 'Flatten'"),
+        ({"layers": [SEQUENCE, LSTM, "Flatten"]}, GraphError, r"^layers\[1\]: it gives several .*: give a model file"),
+        ({"layers": [SEQUENCE, LSTM]}, GraphError, r"^layers\[1\]: it gives several outputs"),
         ({"optimizer": "Adm"}, LookupError, r"no optimizer named 'Adm'\. Did you mean Adam"),
         ({"optimizer": SGD()}, TypeError, "optimizer must be a name or a table"),
         ({"epochs": 0}, ValueError, "'epochs' must be at least 1, found 0"),
         ({"model": 3}, TypeError, "model must be the name of a model file"),
         ({"loss": "Nope"}, LookupError, "no op named 'Nope'"),
+        ({"early_stopping": True, "validation_fraction": 1}, ValueError, "more than 0 and less than 1, found 1"),
     ],
     ids=str,
 )
