@@ -203,9 +203,28 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int | None, ...]]) -> tup
 
 def infer_composite(op: Any, specs: Sequence[Spec | None]) -> Any:
     """Trace the body on placeholders and look at what it returns."""
+    check_given(op, specs)
     with traced_body(op, specs) as results:
         found = tuple(spec_of_node(result) for result in results)
     return found[0] if op.num_outputs is None else found
+
+
+def check_given(op: Any, specs: Sequence[Any]) -> None:
+    """What is given in the place of what an op would make, of its rank, has its sizes or 1, as far as they are known."""
+    slots = op.slots()
+    beside = {slot.name: spec for slot, spec in zip(slots, specs, strict=False) if slot.made is None}
+    for slot, spec in zip(slots, specs, strict=False):
+        if slot.made is None or spec is None or not callable(slot.made.shape):
+            continue
+        try:
+            wanted = slot.made.shape_of(op, beside)
+        except ValueError:  # told where it is to be made
+            continue
+        if spec.ndim != len(wanted):  # the op says what it may be
+            continue
+        if any(None not in (a, b) and b not in (1, a) for a, b in zip(wanted, spec.shape, strict=True)):
+            sizes = ", ".join("?" if size is None else str(size) for size in wanted)
+            raise ValueError(f"{type(op).__name__}: '{slot.name}' must be of shape [{sizes}], found {spec}")
 
 
 @contextmanager

@@ -53,6 +53,8 @@ class Made:
         try:
             found = tuple(self.shape(record, *(specs.get(name) for name in words[1:])))
         except Exception as error:
+            if str(error).startswith(f"{owner}: "):  # it says already what is wrong
+                raise
             shown = ", ".join(f"{name}: {specs.get(name)}" for name in words[1:])
             raise ValueError(f"{owner}: the shape of what it makes cannot be told from {shown}: {error}") from error
         if not all(size is None or (isinstance(size, (int, np.integer)) and size >= 0) for size in found):

@@ -91,6 +91,12 @@ class MultiHeadAttention(Composite):
         queries = self._heads(x, query_weight, query_bias, self.heads)
         keys = self._heads(source, key_weight, key_bias, self.groups)
         values = self._heads(source, value_weight, value_bias, self.groups)
+        if mask is not None and mask.ndim not in (2, x.ndim + 1):
+            kinds = "[length, context length], or [batch, 1 or heads, 1 or length, context length]"
+            raise ValueError(f"MultiHeadAttention: mask is {kinds}, found {mask.ndim} dimensions")
+        if self.rotary and self.causal and context is not None:
+            advice = "leave out causal, or rotate by RotaryEmbedding with positions, and look with Attention"
+            raise ValueError(f"MultiHeadAttention: with context it is not known at which positions x stands: {advice}")
         if self.rotary:
             queries, keys = ops.RotaryEmbedding(queries), ops.RotaryEmbedding(keys)
         found = ops.Attention(queries, keys, values, mask, causal=self.causal)

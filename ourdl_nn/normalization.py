@@ -162,9 +162,9 @@ class BatchNormalization(Composite):
     """``(x - mean) / sqrt(variance + epsilon) * scale + bias`` for each feature, features along ``axis``.
 
     In training mean and variance are those of the batch (over all other axes), and the running ones move towards them
-    by ``1 - momentum`` (the variance is the mean squared deviation, without Bessel's correction); a batch of size 0
-    leaves them alone, and in the body of a Scan they are only read. In inference they are the running ones (Ioffe and
-    Szegedy, 2015). ``scale`` and ``bias`` may be None.
+    by ``1 - momentum`` (the variance is the mean squared deviation, without Bessel's correction); a batch with less than
+    two values of a feature leaves them alone, and in the body of a Scan they are only read. In inference they are the
+    running ones (Ioffe and Szegedy, 2015). ``scale`` and ``bias`` may be None.
 
     >>> one, four = np.array([1.0]), np.array([4.0])
     >>> ops.BatchNormalization(np.array([[3.0], [5.0]]), scale=one, bias=one, mean=one, variance=four, epsilon=0.0)
@@ -189,7 +189,7 @@ class BatchNormalization(Composite):
         # The first steps are those of Standardize, and as equal nodes are one, they are not computed twice.
         centre = ops.Mean(x, axis=others, keepdims=True)
         spread = ops.Mean(ops.Square(x - centre), axis=others, keepdims=True)
-        empty = ops.Equal(ops.Count(x, axis=others), 0)
+        empty = ops.Less(ops.Count(x, axis=others), 2)
         after = {
             "mean": ops.Where(empty, mean, self._moved(mean, ops.Squeeze(centre, axis=others))),
             "variance": ops.Where(empty, variance, self._moved(variance, ops.Squeeze(spread, axis=others))),

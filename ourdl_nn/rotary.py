@@ -53,6 +53,8 @@ class RotaryEmbedding(Op):
         ), None
 
     def infer(self, x, positions=None):
+        if x.dtype.kind != "f":
+            raise TypeError(f"RotaryEmbedding: x must be of floating numbers, found {x}")
         if x.ndim < 2:
             raise ValueError(f"RotaryEmbedding: x is [..., length, features], found {x.ndim} dimensions")
         if x.shape[-1] is not None and x.shape[-1] % 2:

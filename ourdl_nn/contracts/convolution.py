@@ -96,7 +96,7 @@ REFUSED = (
     refused(r"kernel_size \[3, 3\] is for 2 axes, found 1", kernel_size=(3, 3)),
     refused(r"strides \[1, 1\] is for 2 axes, found 1", kernel_size=(3,), strides=(1, 1)),
     refused(r"x must be \[batch, ..., channels\]", given=(np.ones((4, 3)), *GIVEN[1:])),
-    refused("'c' has the sizes 3 and 2", given=(GIVEN[0], np.ones((3, 2, 2)), None)),
+    refused(r"'weight' must be of shape \[3, 3, 2\], found float64\[3, 2, 2\]", given=(GIVEN[0], np.ones((3, 2, 2)), None)),
 )
 
 Conv = Contract(
@@ -104,7 +104,12 @@ Conv = Contract(
     reference=conv,
     errors=(
         *REFUSED,
-        refused("a window of 7 is larger than the 6 elements along axis 1 with padding", kernel_size=7, padding=1),
+        refused(
+            "a window of 7 is larger than the 6 elements along axis 1 with padding",
+            given=(GIVEN[0], np.ones((7, 3, 2)), None),
+            kernel_size=7,
+            padding=1,
+        ),
     ),
     batched=("x",),
 )

@@ -24,7 +24,7 @@ Dense = Contract(
         Error(
             args=(np.ones((2, 3)), np.ones((2, 4)), None),
             type=ValueError,
-            match="the inner sizes .* differ: 3 and 2",
+            match=r"'weight' must be of shape \[3, 4\], found float64\[2, 4\]",
             attributes={"units": 4},
         ),
     ),
