@@ -36,6 +36,7 @@ import ourdl_core
 from ourdl import registry
 from ourdl_core import Contract, Error, Sample
 from ourdl_core.contract import CLAIMS
+from ourdl_train import metrics, optimizers, schedule
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -112,7 +113,8 @@ def page(tmp_path, monkeypatch):
     """An empty module for the code of a page, in a temporary directory; names it registers are forgotten."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry.scopes, "_outermost", dict(registry.scopes._outermost))
+    for each in (registry, metrics.registry, optimizers.registry, schedule.registry):
+        monkeypatch.setattr(each.scopes, "_outermost", dict(each.scopes._outermost))
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     return module
