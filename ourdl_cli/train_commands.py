@@ -135,7 +135,10 @@ def _resumed(options: argparse.Namespace) -> Model:
     checkpoint = read_checkpoint(checkpoint_of(options.resume))
     if checkpoint.model is None:
         raise ValueError(f"{options.resume}: this run was begun from Python: go on with fit(..., run=..., resume=True)")
-    model = load(tomllib.loads(checkpoint.model))
+    tree = tomllib.loads(checkpoint.model)
+    with suppress(OSError, ValueError):  # where a run was moved to, its data may be elsewhere
+        tree["data"] = tomllib.loads((options.resume / MODEL).read_text(encoding="utf-8")).get("data", tree.get("data"))
+    model = load(tree)
     return _changed(replace(model, path=options.resume / MODEL), options)
 
 

@@ -26,13 +26,13 @@ PLATEAU = {"name": "Plateau", "patience": 1}
 OPTIMIZER = {"name": "AdamW", "clip_norm": 1.0, "accumulate": 2, "average": 0.9, "schedule": PLATEAU}
 
 
-def model():
+def model(activation="Relu"):
     """Keys, running statistics, moments, labels: everything that a state may hold."""
     with Graph() as graph:
         x = Variable(shape=("batch", 6), dtype="float32", name="x")
         y = Variable(shape=("batch",), dtype="int64", name="y")
         h = ops.Dropout(ops.BatchNormalization(ops.Dense(x, units=8, name="h"), name="n"), rate=0.3, name="d")
-        scores = ops.Dense(ops.Relu(h), units=3, name="scores")
+        scores = ops.Dense(ops[activation](h), units=3, name="scores")
         loss = ops.SoftmaxCrossEntropy(scores, y, name="loss")
         graph.outputs["scores"] = scores
     return graph, loss, {"x": x, "y": y}

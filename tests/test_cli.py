@@ -384,6 +384,19 @@ def test_a_run_goes_on_to_the_end_that_it_would_have_had(tmp_path):
     assert [json.loads(line)["epoch"] for line in log if '"epoch", ' in line] == list(range(1, 62))
 
 
+def test_a_run_that_was_moved_is_told_where_its_data_are(capsys, tmp_path):
+    digits = EXAMPLES / "digits.toml"
+    assert run(capsys, "train", digits, "--epochs", 1)[0] == 0
+    moved = tmp_path / "far" / "away" / "run"
+    moved.parent.mkdir(parents=True)
+    (tmp_path / "runs" / "digits-1").rename(moved)
+    status, _, err = run(capsys, "train", "--resume", moved, "--epochs", 2)
+    assert (status, "digits.csv.gz: no such file" in err) == (2, True)
+    text = (moved / "model.toml").read_text()
+    (moved / "model.toml").write_text(re.sub(r'(?m)^file = .*$', f'file = "{EXAMPLES / "data" / "digits.csv.gz"}"', text))
+    assert run(capsys, "train", "--resume", moved, "--epochs", 2)[0] == 0
+
+
 def test_a_run_that_cannot_begin_leaves_nothing(capsys, tmp_path):
     (tmp_path / "d.csv").write_text("p1,p2,y\n1,2,3\n")
     (tmp_path / "m.toml").write_text(

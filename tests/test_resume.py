@@ -222,21 +222,9 @@ def test_the_log_says_what_happened(tmp_path):
 # ---- what is not this run, and what is not in it --------------------------------------------------------------------
 
 
-def another():
-    """The same names and shapes, another graph."""
-    with Graph() as other:
-        x = Variable(shape=("batch", 6), dtype="float32", name="x")
-        y = Variable(shape=("batch",), dtype="int64", name="y")
-        h = ops.Dropout(ops.BatchNormalization(ops.Dense(x, units=8, name="h"), name="n"), rate=0.3, name="d")
-        scores = ops.Dense(ops.Tanh(h), units=3, name="scores")
-        loss = ops.SoftmaxCrossEntropy(scores, y, name="loss")
-        other.outputs["scores"] = scores
-    return other, loss
-
-
 def test_another_graph_of_the_same_shapes_is_refused(tmp_path):
     train(tmp_path, epochs=1)
-    graph, loss = another()
+    graph, loss, _ = model("Tanh")
     with pytest.raises(DataError, match="the graph is not that of this run"):
         fit(graph, data(), loss=loss, run=tmp_path, resume=True, **SETTINGS)
 
