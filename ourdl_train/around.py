@@ -30,7 +30,10 @@ class Gather(Composite):
 
 
 class ClipByNorm(Composite):
-    """Gradients times ``min(1, norm / n)``, where n is the root of the sum of all their squares (Pascanu et al., 2013)."""
+    """Gradients times ``min(1, norm / n)``, where n is the root of the sum of all their squares (Pascanu et al., 2013).
+
+    They are NaN where that sum is too large for their dtype, so that training stops there and does not stand still.
+    """
 
     norm: float
     count: int
@@ -41,7 +44,8 @@ class ClipByNorm(Composite):
 
     def body(self, *moves):
         squares = [ops["ourdl::Sum"](ops["ourdl::Square"](move)) for move in moves]
-        factor = ops["ourdl::Minimum"](self.norm / ops["ourdl::Sqrt"](reduce(add, squares)), 1.0)
+        whole = ops["ourdl::Sqrt"](reduce(add, squares))
+        factor = ops["ourdl::Minimum"](self.norm / whole, 1.0) + (whole - whole)
         return tuple(move * as_dtype(factor, move) for move in moves)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_core import Node, Variable
+from ourdl_core import Node, Spec, Variable
 from ourdl_train.columns import declared_spec
 from ourdl_train.data import rows_of
 from ourdl_train.rows import DataError, Rows
@@ -90,7 +90,17 @@ def feeding(inputs: dict[str, Variable], arrays: Mapping[str, Any], batch: int) 
             f"{one} declares the shape of one sample and {many} that of a batch: give all a batch dimension, as "
             'shape = ["batch"], or none'
         )
+    for name, variable in inputs.items():
+        _check_batch(name, declared_spec(variable), single[name], len(arrays[name]), batch)
     return Feeding(inputs, None if True in single.values() else batch)
+
+
+def _check_batch(name: str, declared: Spec | None, single: bool, count: int, batch: int) -> None:
+    """A size that is declared for the batch must be that of every batch, also of the last."""
+    size = None if declared is None or single or not declared.shape else declared.shape[0]
+    if size is not None and (count % size or size != min(batch, count)):
+        what = f"the input '{name}' declares a batch of {size}, and {count} rows in batches of {batch} make others too"
+        raise DataError(f"{what}: write \"batch\" in the place of {size}")
 
 
 def _is_single(name: str, variable: Variable, array: Any) -> bool:

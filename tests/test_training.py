@@ -252,3 +252,79 @@ def test_a_thousand_steps_leak_nothing():
     (bytes_before, objects_before), (bytes_after, objects_after) = marks[100], marks[1100]
     assert bytes_after - bytes_before < 20_000
     assert objects_after - objects_before < 100
+
+
+# ---- what can be told before it happens -----------------------------------------------------------------------------
+
+
+def test_a_fixed_size_of_the_batch_must_be_that_of_every_batch():
+    with Graph() as graph:
+        x = Variable(shape=(5, 1), dtype="float32", name="x")
+        loss = ops.Mean(ops.Square(ops.Dense(x, units=1, name="p")), name="loss")
+    arguments = {**ARGUMENTS, "loss": loss, "epochs": 1}
+    assert fit(graph, {"x": np.ones((20, 1), np.float32)}, **arguments).steps == 4
+    with pytest.raises(DataError, match=r"'x' declares a batch of 5, and 18 rows in batches of 5 make others too: write"):
+        fit(graph, {"x": np.ones((18, 1), np.float32)}, **arguments)
+    with pytest.raises(DataError, match="declares a batch of 5, and 20 rows in batches of 4"):
+        fit(graph, {"x": np.ones((20, 1), np.float32)}, **{**arguments, "batch": 4})
+
+
+def test_nothing_would_move_with_more_gathered_than_there_is():
+    graph, loss = line()
+    with pytest.raises(ValueError, match="accumulate = 100, and the whole training has 12 batches: no parameter would ever"):
+        fit(graph, rows(), loss=loss, **{**ARGUMENTS, "optimizer": {"name": "SGD", "accumulate": 100}})
+
+
+def test_outputs_beside_and_behind_the_loss_are_kept_and_scored():
+    with Graph() as graph:
+        x = Variable(shape=("batch", 2), dtype="float32", name="x")
+        y = Variable(shape=("batch",), dtype="int64", name="y")
+        logits = ops.Dense(x, units=2, name="logits")
+        probabilities = ops.Softmax(logits, name="probabilities")
+        aside = ops.Dense(x, units=3, name="aside")
+        loss = ops.SoftmaxCrossEntropy(logits, y, name="loss")
+    graph.outputs |= {"logits": logits, "probabilities": probabilities, "aside": aside}
+    data = {"x": ROWS.normal(size=(40, 2)).astype(np.float32), "y": ROWS.integers(0, 2, 40)}
+    metrics = [{"name": "AUC", "output": "probabilities"}]
+    found = fit(graph, data, loss=loss, **ARGUMENTS, metrics=metrics, validation=0.5)
+    assert 0 <= found.history[0]["validation_auc"] <= 1
+    assert {"aside.weight", "aside.bias"} <= set(found.weights)
+
+
+@pytest.mark.parametrize("name", ["validation", "state"])
+def test_a_state_or_rows_that_are_not_finite_are_told(name):
+    graph, loss = line()
+    bad = rows(5)
+    bad["x"][3] = np.nan
+    if name == "validation":
+        with pytest.raises(DivergedError, match=r"rows for validation is nan after epoch 1; in the data: row 3"):
+            fit(graph, rows(), loss=loss, **ARGUMENTS, validation=bad)
+        return
+    with Graph() as graph:
+        x = Variable(shape=("batch", 1), dtype="float32", name="x")
+        loss = ops.Mean(ops.BatchNormalization(x, name="n") * 1.0, name="loss")
+    huge = {"x": np.array([[1.0], [3e30]], np.float32)}
+    with pytest.raises(DivergedError, match=r"'n\.variance' is not finite at step 1"):
+        fit(graph, huge, loss=loss, **ARGUMENTS)
+
+
+def test_rows_of_a_table_of_another_library_are_read_by_position():
+    """What has an index of its own, as a column of pandas, is not asked by it."""
+
+    class Column:
+        shape, dtype = (4,), np.dtype("float32")
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, rows):
+            raise AssertionError("asked by its own index")
+
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(4, dtype="float32")
+
+    with Graph() as graph:
+        x = Variable(shape=("batch",), dtype="float32", name="x")
+        w = Variable(np.float32(0.0), trainable=True, name="w")
+        loss = ops.Mean(x + w, name="loss")
+    assert fit(graph, {"x": Column()}, loss=loss, **{**ARGUMENTS, "epochs": 1}).history[0]["loss"] == 1.5
