@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ourdl_core import Function, Program, Variable, spec_of
+from ourdl_core import Function, Graph, Program, Variable, ops, spec_of
 from ourdl_core.initializers import initializer
 from ourdl_core.node import Constant, Output
 
@@ -128,3 +128,13 @@ def assert_equal_programs(first, second, feed):
         assert [exact(each) for each in results[0][0].values()] == [exact(each) for each in results[1][0].values()]
         assert [exact(each) for each in results[0][1].values()] == [exact(each) for each in results[1][1].values()]
         assert str(programs[0]) == str(programs[1])
+
+
+def two_layers():
+    """A graph of two layers, its input, and a loss that grows fast."""
+    x = Variable(shape=(None, 3), dtype="float32", name="x")
+    with Graph() as graph:
+        h = ops.Dense(x, units=4, name="h")
+        loss = ops.Mean(ops.Square(ops.Dense(ops.Exp(h), units=2, name="out")))
+    graph.inputs["x"] = x
+    return graph, x, loss

@@ -18,7 +18,7 @@ import numpy as np
 
 from ourdl import Graph, Variable, ops
 from ourdl_train import fit, read_checkpoint
-from ourdl_train.runs import CHECKPOINT, LOG, checkpoint_of
+from ourdl_train.runs import CHECKPOINT, checkpoint_of
 
 warnings.simplefilter("error")
 
@@ -50,8 +50,6 @@ def train(folder: Path, resume: bool) -> None:
 def child(folder: Path) -> int:
     """A process that trains, or goes on."""
     resume = (folder / CHECKPOINT).exists()
-    if not resume:
-        (folder / LOG).unlink(missing_ok=True)  # it was killed before there was anything to go on from
     process = os.fork()
     if process == 0:
         try:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from graphs import two_layers
 
 from ourdl_core import Graph, Program, Variable, grad, ops
 from ourdl_train import SGD, Adagrad, Adam, AdamW, Lion, RMSprop, optimizer
@@ -218,15 +219,6 @@ def test_settings_that_are_off_add_no_step():
     plain(plain.init())
     assert ours == [type(node.op).__name__ for node in plain.plan().layout.nodes]
     assert set(program.init()) == {"p", "q"}
-
-
-def two_layers():
-    x = Variable(shape=(None, 3), dtype="float32", name="x")
-    with Graph() as graph:
-        h = ops.Dense(x, units=4, name="h")
-        loss = ops.Mean(ops.Square(ops.Dense(ops.Exp(h), units=2, name="out")))
-    graph.inputs["x"] = x
-    return graph, x, loss
 
 
 def test_states_are_named_after_their_parameter_and_are_the_same_in_every_layout():

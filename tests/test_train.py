@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pluggy
 import pytest
+from graphs import two_layers
 from threadpoolctl import threadpool_limits
 
 from ourdl_core import Graph, Variable, ops
@@ -26,15 +27,6 @@ from ourdl_train import (
 )
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def two_layers():
-    x = Variable(shape=(None, 3), dtype="float32", name="x")
-    with Graph() as graph:
-        h = ops.Dense(x, units=4, name="h")
-        loss = ops.Mean(ops.Square(ops.Dense(ops.Exp(h), units=2, name="out")))
-    graph.inputs["x"] = x
-    return graph, x, loss
 
 
 # ---- fit ------------------------------------------------------------------------------------------------------------
