@@ -44,7 +44,7 @@ def _program(record: Op, count: int, names: tuple[str, ...], present: tuple[bool
         context.trace.reset(tokens[1])
         context.graph.reset(tokens[0])
     _refuse_made(node, slots)
-    return Program([slot for slot in slots if slot is not None], list(node.outputs))
+    return Program([slot for slot in slots if slot is not None], list(node.outputs), executor="plain")
 
 
 def _refuse_made(node: Node, given: list[Variable | None]) -> None:

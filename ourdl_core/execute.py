@@ -1,47 +1,168 @@
-"""The plain executor: a loop over the steps of a Program. The model implementation that others are compared with."""
+"""Executors: what runs a layout. Here the plain one, a loop over the steps: the model that others are compared with."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.infer import checked, infer
+from ourdl_core.keys import next_key
+from ourdl_core.node import like, owner_of
 from ourdl_core.numbers import NUMBER_TYPES, to_number
 
 if TYPE_CHECKING:
     from ourdl_core.layout import Layout
-    from ourdl_core.node import Node
+    from ourdl_core.node import Node, Variable
 
 _FINISHED = frozenset((np.ndarray, float, int, bool, Spec))
 
 
-def executable(layout: Layout, library: Any) -> Callable[[list[Any]], list[Any]]:
-    """The function from the values of a layout's leaves to its outputs; it keeps nothing between runs."""
-    if layout.scalar:
-        return partial(run, layout)
-    if library is not np:
-        return lambda leaves: run(layout, [library.asarray(v) if type(v) is np.ndarray else v for v in leaves])
+class Timing(NamedTuple):
+    """What one call of a run takes: of which node (by name), of which op, in seconds and in bytes that it writes."""
 
-    def quiet(leaves: list[Any]) -> list[Any]:
+    node: str
+    op: str
+    call: str
+    seconds: float
+    bytes: int
+
+
+class Executor:
+    """Runs one layout with one array library. This one is plain; others derive from it (group ``ourdl.executors``).
+
+    ``run(leaves)`` gives the outputs of a layout for the values of its leaves. It writes to none of them, hands out no
+    memory that it keeps, and may be called from several threads at once.
+    """
+
+    def __init__(self, layout: Layout, library: Any) -> None:
+        self.layout, self.library = layout, library
+        self.run: Callable[[list[Any]], list[Any]] = self._runner()
+
+    def _runner(self) -> Callable[[list[Any]], list[Any]]:
+        layout, library = self.layout, self.library
+        if layout.scalar:
+            return partial(run, layout)
+        if library is not np:
+            return lambda leaves: run(layout, self._of_library(leaves))
+
+        def quiet(leaves: list[Any]) -> list[Any]:
+            with np.errstate(all="ignore"):
+                return run(layout, leaves)
+
+        return quiet
+
+    def _of_library(self, leaves: list[Any]) -> list[Any]:
+        return [self.library.asarray(v) if type(v) is np.ndarray else v for v in leaves]
+
+    def stepper(self, state: list[Any], updated: dict[int, Variable], keys: list[int]) -> Stepper:
+        """Steps from ``state``, one after the other; ``updated`` and ``keys`` are places in it."""
+        return Stepper(self.run, state, updated, keys, self.layout.shared)
+
+    def loop(
+        self, sequences: Sequence[Any], state: list[Any], updated: dict[int, Variable], keys: list[int]
+    ) -> tuple[list[Any], list[Any]]:
+        """One step for each element of ``sequences``: the outputs of each step, stacked, and the state after them."""
+        step = self.stepper(state, updated, keys)
+        rows = zip(*sequences, strict=True)
         with np.errstate(all="ignore"):
-            return run(layout, leaves)
+            first = step(list(next(rows)))
+            stacks = [_stack(value, len(sequences[0])) for value in first]
+            for i, values in enumerate(rows, 1):
+                for stack, value in zip(stacks, step(list(values)), strict=True):
+                    stack[i] = value
+        return stacks, step.state
 
-    return quiet
+    def source(self, leaves: list[Any]) -> str:
+        """The program as Python, for leaves of these shapes."""
+        raise TypeError("the plain executor runs step by step and writes no source: print(program) shows the steps")
+
+    def timings(self, leaves: list[Any], repeats: int) -> list[Timing]:
+        """How long each call takes, the median of ``repeats`` runs."""
+        layout = self.layout
+        seconds: list[list[float]] = [[] for _ in layout.steps]
+        sizes = [0] * len(layout.steps)
+        with nullcontext() if layout.scalar else np.errstate(all="ignore"):
+            for _ in range(repeats):
+                values = (leaves if self.library is np else self._of_library(leaves)) + layout.rest
+                for i, step in enumerate(layout.steps):
+                    began = time.perf_counter()
+                    value = step.function(*step.inputs(values))
+                    seconds[i].append(time.perf_counter() - began)
+                    if type(value) not in _FINISHED:
+                        value = finish(value, step.inputs(values), step.node)
+                    values[step.output] = value
+                    sizes[i] = _bytes(value)
+                    for place in step.dead:
+                        values[place] = None
+        rows = zip(layout.steps, seconds, sizes, strict=True)
+        return [Timing(*named(step.node), "compute", median(each), size) for step, each, size in rows]
+
+
+class Stepper:
+    """Runs step after step from a state that it keeps. ``stepper(inputs)`` gives the outputs of the next step.
+
+    ``shared``: the outputs that may be memory of the inputs, of the state or of one another.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Any]], list[Any]],
+        state: list[Any],
+        updated: dict[int, Variable],
+        keys: list[int],
+        shared: Sequence[int],
+    ) -> None:
+        self.run, self.state, self.updated, self.keys, self.shared = run, list(state), updated, keys, shared
+
+    def __call__(self, inputs: list[Any]) -> list[Any]:
+        found = self.run([*inputs, *self.state])
+        for i in self.shared:
+            found[i] = found[i].copy() if type(found[i]) is np.ndarray else found[i]
+        count = len(found) - len(self.updated)
+        for (place, variable), value in zip(self.updated.items(), found[count:], strict=True):
+            self.state[place] = like(value, self.state[place], variable)
+        for place in self.keys:
+            self.state[place] = next_key(self.state[place])
+        return found[:count]
+
+
+def _stack(first: Any, count: int) -> Any:
+    """Room for ``count`` values like ``first``, the first of which is there: a list of numbers, or an array."""
+    if type(first) in NUMBER_TYPES:
+        return [first] * count
+    stack = np.empty((count, *first.shape), first.dtype) if type(first) is np.ndarray else [first] * count
+    stack[0] = first
+    return stack
+
+
+def named(node: Node | None) -> tuple[str, str]:
+    """The name of the node that a person wrote, and its op, for what is computed; empty for what belongs to none."""
+    if node is None:
+        return "", ""
+    of = node.parents[0] if node.op is None and node.parents else node
+    return owner_of(of), of.kind  # type: ignore[arg-type, union-attr]
+
+
+def _bytes(value: Any) -> int:
+    many = value if type(value) is tuple else (value,)
+    return sum(int(getattr(each, "nbytes", 0)) for each in many)
 
 
 def run(layout: Layout, leaves: list[Any]) -> list[Any]:
     """Run every step once; a value is let go after its last use."""
     values = leaves + layout.rest
-    for function, inputs, output, dead, node in layout.steps:
+    for function, inputs, output, dead, node, _ in layout.steps:
         try:
             value = function(*inputs(values))
         except Exception as error:
-            value = _recover(function, inputs(values), node, error)
+            value = recover(function, inputs(values), node, error)
         if type(value) not in _FINISHED:
             value = finish(value, inputs(values), node)
         values[output] = value
@@ -66,16 +187,21 @@ def finish(value: Any, inputs: Sequence[Any], node: Node | None) -> Any:
     return value
 
 
-def _recover(function: Callable[..., Any], inputs: Sequence[Any], node: Node | None, error: Exception) -> Any:
+def recover(function: Callable[..., Any], inputs: Sequence[Any], node: Node | None, error: Exception) -> Any:
     """Python arithmetic raises where arrays answer inf or nan: ask the arrays. Anything else is an error of that node."""
     if isinstance(error, ArithmeticError) and all(type(v) in NUMBER_TYPES for v in inputs):
         with suppress(OverflowError), np.errstate(all="ignore"):  # a whole number may be too large for an array
             return to_number(function(*(np.asarray(v, np.float64) for v in inputs)))
     if node is None or node.op is None:
         raise error
+    note_node(error, node, inputs)
+    raise error
+
+
+def note_node(error: Exception, node: Node, inputs: Sequence[Any]) -> None:
+    """Say in which node an error was raised, and raise a clearer one where the op has a rule that these inputs break."""
     error.add_note(f"  in {node.describe()}, of {', '.join(_shown(v) for v in inputs) or 'no inputs'}")
     _say_by_rule(node, inputs, error)
-    raise error
 
 
 def _say_by_rule(node: Node, inputs: Sequence[Any], error: Exception) -> None:

@@ -13,7 +13,7 @@ from ourdl_core.arrays import Spec
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.function import all_made
 from ourdl_core.infer import as_node
-from ourdl_core.node import Constant, Node, Output, make_node, order_of
+from ourdl_core.node import Constant, Node, Output, make_node, order_of, owner_of
 from ourdl_core.op import Composite, outputs_of
 
 
@@ -115,7 +115,7 @@ def _gradients(node: Node, total: Node | None, pieces: dict[int, Node]) -> tuple
     assert op is not None
     if isinstance(op, Composite):
         _refuse_made_inside(op, node)
-    scope = Trace(Label(f"gradient of {node}"), {}, node._where, names=node._names)
+    scope = Trace(Label(f"gradient of {owner_of(node) or node}"), {}, node._where, names=node._names)
     y: Any = node
     g: Any = total
     with tracing(scope, domain_of(type(op))):

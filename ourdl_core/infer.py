@@ -148,7 +148,8 @@ def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
             raise MemoryError(f"{type(op).__name__} has no shape rule, and {shape} is too large to try it on: write infer")
     try:
         with np.errstate(all="ignore"):
-            value = bind(op, np)(*values)
+            numbers = NUMBER_TYPES.issuperset(map(type, values))  # kernels are for arrays
+            value = (op.compute if numbers else bind(op, np))(*values)
     except Exception as error:
         if any(spec is not None and None in spec.shape for spec in specs):
             shown = ", ".join(str(spec) for spec in specs)

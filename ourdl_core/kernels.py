@@ -2,6 +2,10 @@
 
 An entry point of the group ``ourdl.kernels`` names a function ``kernel(op, *inputs)`` as ``<library>.<Op>[-vN]``
 (``numpy.Einsum``), or ``<library>.<domain>::<Op>[-vN]`` for an op of another distribution.
+
+A kernel may also be a NumPy ufunc (``numpy.Erf = "scipy.special:erf"``), which is given the inputs alone. One for NumPy that
+takes ``out=None`` is given, by an executor that reuses memory, the array to write its result into: of the right shape and
+dtype, in C order, and no input's memory.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from ourdl_core.errors import OpError, OpWarning
 from ourdl_core.index import Entry
@@ -35,7 +41,9 @@ class Kernels:
 
         identity = registry.id_of(type(op))
         kernel = None if identity is None else self._kernel((identity, library.__name__.partition(".")[0]))
-        return op.compute if kernel is None else partial(kernel, op)
+        if kernel is None:
+            return op.compute  # type: ignore[no-any-return]
+        return kernel if isinstance(kernel, np.ufunc) else partial(kernel, op)
 
     def _kernel(self, place: Place) -> Any:
         point = self.points().get(place)

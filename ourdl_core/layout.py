@@ -18,13 +18,17 @@ from ourdl_core.numbers import NUMBER_TYPES
 
 
 class Step(NamedTuple):
-    """One call: ``values[output] = function(*inputs(values))``, then the values at ``dead`` are let go."""
+    """One call: ``values[output] = function(*inputs(values))``, then the values at ``dead`` are let go.
+
+    ``places`` are where ``inputs`` finds its values.
+    """
 
     function: Callable[..., Any]
     inputs: Callable[[list[Any]], Sequence[Any]]
     output: int
     dead: tuple[int, ...]
     node: Node | None
+    places: tuple[int, ...]
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Layout:
     """The steps, where the leaves (first), constants and outputs stand, and what a person is shown.
 
     ``rest`` are the values after the leaves before a run: constants, and None for what is computed. ``shared`` numbers the
-    outputs that may share memory with a leaf, a constant or one another.
+    outputs that may share memory with a leaf, a constant or one another. ``leaves`` are the names of the leaves.
     """
 
     steps: list[Step]
@@ -41,6 +45,7 @@ class Layout:
     scalar: bool
     nodes: list[Node]
     shared: list[int]
+    leaves: list[str]
 
 
 class Builder:
@@ -49,6 +54,7 @@ class Builder:
     def __init__(self, leaves: Sequence[Node], outputs: Sequence[Node], library: Any) -> None:
         self.library = library
         self.leaves = list(leaves)
+        self.numbers = all(leaf.spec.number for leaf in leaves)  # then kernels, which are for arrays, are of no use
         self.place: dict[Node, int] = {leaf: i for i, leaf in enumerate(leaves)}
         self.shape_place: dict[Node, int] = {}
         self.count = len(leaves)
@@ -67,11 +73,12 @@ class Builder:
                 self._shape(node)
         outputs = [self.place[node] for node in self.outputs]
         rest = [self.known.get(i) for i in range(len(self.leaves), self.count)]
-        scalar = all(leaf.spec.number for leaf in self.leaves) and all(
+        scalar = self.numbers and all(
             type(value) in NUMBER_TYPES or type(value) is Spec or value is None for value in self.known.values()
         )
         steps = _finished(self.steps, keep={*outputs, *self.known}, free=not scalar)
-        return Layout(steps, rest, outputs, scalar, self.nodes, self._shared(outputs))
+        names = [str(leaf) for leaf in self.leaves]
+        return Layout(steps, rest, outputs, scalar, self.nodes, self._shared(outputs), names)
 
     def _shared(self, places: list[int]) -> list[int]:
         """The outputs that are given, constant, a view, or the same as an earlier one."""
@@ -95,7 +102,7 @@ class Builder:
         else:
             assert node.op is not None
             self._check_shapes(node)
-            function = bind(node.op, self.library)
+            function = node.op.compute if self.numbers else bind(node.op, self.library)
             inputs = tuple(self._input(node, i, p) for i, p in enumerate(node.parents))
             folded = self._fold(function, inputs, node)
             self.place[node] = self._step(function, inputs, node) if folded is None else folded
@@ -245,7 +252,7 @@ def _finished(steps: list[Any], keep: set[int], free: bool) -> list[Step]:
         if place not in keep:
             dead.setdefault(number, []).append(place)
     return [
-        Step(function, getter(inputs), output, tuple(dead.get(number, ())), node)
+        Step(function, getter(inputs), output, tuple(dead.get(number, ())), node, inputs)
         for number, (function, inputs, output, node) in enumerate(steps)
     ]
 

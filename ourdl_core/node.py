@@ -295,6 +295,12 @@ def _new_run(node: Node) -> Run:
     return node._run
 
 
+def owner_of(node: Node) -> str:
+    """The name of the node that a person wrote, of which ``node`` is a part; empty where there is none."""
+    label = node._label if node._inside is None else node._inside
+    return "" if label is None else label.root.text or ""
+
+
 def make_node(op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
     """The node of ``op`` on ``parents``, which are bound to its slots already."""
     node = Node.__new__(Node)
@@ -523,8 +529,10 @@ def shown(value: Any) -> Any:
 
 def like(value: Any, old: Any, variable: Variable) -> Any:
     """The new value of a Variable as the kind of value that it has: a number, or an array of that shape and dtype."""
-    if type(old) in NUMBER_TYPES and np.ndim(value) == 0:
+    if type(old) in NUMBER_TYPES and (type(value) in NUMBER_TYPES or np.ndim(value) == 0):
         return value if type(value) in NUMBER_TYPES else value.item()
+    if type(value) is np.ndarray and type(old) is np.ndarray and value.shape == old.shape and value.dtype == old.dtype:
+        return value
     found, was = spec_of(value), spec_of(old)
     if found.shape != was.shape:
         raise ValueError(

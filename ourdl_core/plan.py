@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ourdl_core.arrays import Spec, spec_of
-from ourdl_core.execute import executable
+from ourdl_core.execute import Executor
+from ourdl_core.executors import executor_named
 from ourdl_core.infer import UndeclaredError, placeholder, spec_of_made, unknown
 from ourdl_core.initializers import initializer
 from ourdl_core.keys import generator, make_key
@@ -31,7 +32,8 @@ class Plan:
 
     ``exact`` keeps the sizes of values (to find the shapes of parameters); ``final=False`` leaves out updates of states;
     ``held`` says what Variables hold, where that is not found in ``state``. ``through``: inner nodes among the inputs have
-    their values given, and gradients still pass through them.
+    their values given, and gradients still pass through them. ``whole=False``: the values of single nodes are wanted, once
+    or a few times, so that it would not pay to specialise for arrays.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Plan:
         final: bool = True,
         held: Mapping[Variable, Spec] | None = None,
         through: bool = False,
+        whole: bool = True,
     ) -> None:
         self._held = held or {}
         self._leaves: dict[Variable, Variable] = {}
@@ -70,10 +73,12 @@ class Plan:
         self.roots = [*outputs, *updated.values()]
         self.layout: Layout = Builder(self.leaves, self.roots, library).build()
         self.signature = self.state_signature(state)
-        # The types of the leaves, where they are Python numbers alone: quick to compare.
-        self.kinds = tuple(type(leaf.spec.dtype.type(0).item()) for leaf in self.leaves) if self.layout.scalar else None
+        # What NumPy arrays and Python numbers must be to run with this layout: quick to compare.
+        self.kinds = tuple(map(_kind, self.leaves)) if library is np else None
         # From the values of the leaves to the outputs, then the new values of what is updated.
-        self.run = executable(self.layout, library)
+        executor = executor_named(program.executor) if (whole or self.layout.scalar) and library is np else Executor
+        self.executor = executor(self.layout, library)
+        self.run = self.executor.run
         for leaf in self._leaves.values():
             leaf._rule = None  # it refers to this plan
         del self._first, self._second, self._state, self._held, self._through, self._placed
@@ -205,6 +210,12 @@ def _without_value(variable: Variable) -> str:
 
 def _may_be(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
     return all(a == b or None in (a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def _kind(leaf: Node) -> Any:
+    """As ``signature_of`` the values of ``leaf``."""
+    spec = leaf.spec
+    return type(spec.dtype.type(0).item()) if spec.number else (spec.dtype, spec.ndim)
 
 
 def signature_of(value: Any) -> Any:

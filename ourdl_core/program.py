@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.arrays import Spec, as_value, library_of, spec_of
+from ourdl_core.execute import Timing
+from ourdl_core.executors import executor_named
 from ourdl_core.infer import UndeclaredError
 from ourdl_core.keys import next_key
 from ourdl_core.lower import MODES
@@ -33,7 +35,8 @@ class Program:
     outputs come as a dict); one node as ``outputs`` comes alone. An input that is not a Variable is given from outside too:
     how it would be computed does not matter, and no gradient passes through it. ``updates`` maps Variables to the nodes
     of their new values, or is a function from the parameters found to such a mapping (an optimizer applied to a loss).
-    ``mode`` is ``"training"`` or ``"inference"``; that of a Program with updates is training.
+    ``mode`` is ``"training"`` or ``"inference"``; that of a Program with updates is training. ``executor`` is the name of
+    what runs it (group ``ourdl.executors``); by default ``"numpy"``, which specialises it on the shapes that it sees.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Program:
         updates: Updates | None = None,
         *,
         mode: str | None = None,
+        executor: str | None = None,
     ) -> None:
         mode = mode or ("training" if updates else "inference")
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}, found {mode!r}")
-        self.mode = mode
+        executor_named(executor)
+        self.mode, self.executor = mode, executor
         self._inputs = tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
         many = dict(outputs) if isinstance(outputs, Mapping) else outputs
         self.outputs = many if isinstance(many, (Node, dict)) else list(many)
@@ -84,20 +89,50 @@ class Program:
         for i in plan.layout.shared:  # what is handed out can be written to without changing anything else
             found[i] = found[i].copy() if type(found[i]) is np.ndarray else found[i]
         count = len(self._outputs)
-        after = {**state, **dict(zip(plan.updated_names, found[count:], strict=True))}
-        if not plan.layout.scalar:
-            for variable, name in zip(plan.updated, plan.updated_names, strict=True):
-                after[name] = like(after[name], state[name], variable)
-            for name in plan.keys:
-                after[name] = next_key(state[name])
+        after = dict(state)
+        for variable, name, value in zip(plan.updated, plan.updated_names, found[count:], strict=True):
+            after[name] = like(value, state[name], variable)
+        for name in plan.keys:
+            after[name] = next_key(state[name])
         return self._shaped(found[:count]), after
+
+    def loop(self, state: Mapping[str, Any], /, *sequences: Any, **named: Any) -> tuple[Any, State]:
+        """Run once for each element of ``sequences``, from state to state: the outputs of all runs, and the last state.
+
+        Each input has an axis of steps in front: an array, or a list of Python numbers, each of which is one as in a call.
+        Outputs come stacked in the same way. As so many calls, without what a call costs. The arrays of ``state`` stay as
+        they are; those that replace them are written in place, step after step.
+        """
+        values = self._in_order(sequences, named)
+        lengths = {len(each) for each in values}
+        if len(lengths) != 1 or 0 in lengths:
+            shown = ", ".join(f"{name} {len(each)}" for name, each in zip(self.input_names, values, strict=True))
+            what = "a loop takes one step for each element of its inputs, as many of each, at least one"
+            raise ValueError(f"{what}; found {shown or 'no input'}")
+        rows = [_rows(node, each) for node, each in zip(self._inputs, values, strict=True)]
+        plan, leaves = self._leaves([each[0] for each in rows], state)
+        held = leaves[plan.inputs :]
+        places = {name: i for i, name in enumerate(plan.names)}
+        updated = {places[name]: v for name, v in zip(plan.updated_names, plan.updated, strict=True)}
+        outputs, held = plan.executor.loop(rows, held, updated, [places[name] for name in plan.keys])
+        return self._shaped(outputs), {**state, **dict(zip(plan.names, held, strict=True))}
+
+    def profile(self, state: Mapping[str, Any], /, *inputs: Any, repeats: int = 10, **named: Any) -> list[Timing]:
+        """How long each call of a run takes: the medians of ``repeats`` runs, in the order of execution."""
+        plan, leaves = self._leaves(self._bound(inputs, named), state)
+        return plan.executor.timings(leaves, repeats)
+
+    def source(self, state: Mapping[str, Any], /, *inputs: Any, **named: Any) -> str:
+        """The Python that runs this Program for inputs and a state of these shapes."""
+        plan, leaves = self._leaves(self._bound(inputs, named), state)
+        return plan.executor.source(leaves)
 
     def _leaves(self, values: list[Any], state: Mapping[str, Any]) -> tuple[Plan, list[Any]]:
         """The layout to run, and the values of its leaves."""
         plan = self._last
-        if plan is not None and plan.kinds is not None:  # of Python numbers alone: their types say everything
+        if plan is not None:
             leaves = [*values, *map(state.get, plan.names)]
-            if plan.kinds == tuple(map(type, leaves)):
+            if plan.kinds == tuple([(v.dtype, v.ndim) if type(v) is np.ndarray else type(v) for v in leaves]):
                 return plan, leaves
         state = {name: v if _is_value(v) else as_value(v, f"the state '{name}'") for name, v in state.items()}
         plan = self._last = self._plan(values, state)
@@ -151,6 +186,10 @@ class Program:
 
     def _bound(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         """The input values in order, each as its Variable takes it."""
+        return list(map(_accepted, self._inputs, self._in_order(inputs, named)))
+
+    def _in_order(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What is given for each input, in their order."""
         if named:
             known = set(self.input_names)
             strange = [name for name in named if name not in known]
@@ -168,7 +207,7 @@ class Program:
             raise TypeError(
                 f"this Program has {len(self._inputs)} inputs ({', '.join(self.input_names) or 'none'}), found {len(inputs)}"
             )
-        return [_accepted(node, value) for node, value in zip(self._inputs, inputs, strict=True)]
+        return inputs
 
     def _plan(self, values: list[Any], state: Mapping[str, Any]) -> Plan:
         """The layout for values of these ranks and dtypes, made at their first appearance."""
@@ -259,6 +298,19 @@ def _stored(state: Mapping[str, Any], name: str) -> Any:
 
 def _accepted(node: Node, value: Any) -> Any:
     return node.accept(value, copy=False) if isinstance(node, Variable) else as_value(value, f"input {node}", copy=False)
+
+
+def _rows(node: Node, values: Any) -> Any:
+    """``values`` with every element as an input ``node`` takes it: a list of numbers of one type, or an array."""
+    if isinstance(values, (list, tuple)):
+        kinds = set(map(type, values))
+        if len(kinds) == 1 and kinds <= NUMBER_TYPES and type(_accepted(node, values[0])) in NUMBER_TYPES:
+            return values
+        values = as_value(values, f"input {node}", copy=False)
+    first = _accepted(node, values[0])
+    if isinstance(values, np.ndarray) and values.dtype != first.dtype:
+        return values.astype(first.dtype)
+    return values
 
 
 def _declared(node: Node) -> Spec:

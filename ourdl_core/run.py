@@ -151,12 +151,12 @@ class Run:
         owners = [*self.nodes, result] if result.op is not None else self.nodes
         program = Program([], [output for node in owners for output in outputs_of(node)], mode=self.mode)
         with laying_out:
-            plan = Plan(program, [], {}, library_of([v._value for v in self.variables]))
+            plan = Plan(program, [], {}, library_of([v._value for v in self.variables]), whole=False)
             if any(variable._value is None for variable in plan.variables):
-                exact = Plan(program, [], {}, plan.library, exact=True)
+                exact = Plan(program, [], {}, plan.library, exact=True, whole=False)
                 for variable in exact.variables:
                     variable._value = first_value(variable, exact, seed=0)
-                plan = Plan(program, [], {}, plan.library)
+                plan = Plan(program, [], {}, plan.library, whole=False)
         self._leaves[self.mode] = plan.variables
         leaves = [variable._value for variable in plan.variables]
         # Of Python numbers alone the types say everything, and are compared faster.
@@ -224,7 +224,7 @@ class Run:
         held = {variable: spec_of(value).unsized() for variable, value in zip(variables, leaves, strict=True)}
         with laying_out:
             shapes = [spec_of(value).unsized() for value in values[: len(given)]]
-            plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False, through=True)
+            plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False, through=True, whole=False)
         places = {variable: i for i, variable in enumerate(variables)}
         return found, plan, getter(tuple(places[v] for v in plan.variables))
 

@@ -1,8 +1,11 @@
 """Kernels for NumPy: ops that NumPy has a faster way for than the array API standard."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
+
+FEW = 8  # rows that are added up one by one
 
 
 def einsum(op, *xs):
@@ -22,19 +25,21 @@ def sigmoid(op, x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def unslice(op, x, like):
+def unslice(op, x, like, out=None):
     """Unslice, written into zeros."""
-    whole = np.zeros(like.shape, x.dtype)
+    whole = np.empty(like.shape, x.dtype) if out is None else out
+    whole.fill(0)
     whole[op.slices(x.ndim)] = x
     return whole
 
 
-def scatter_add(op, x, indices, like):
+def scatter_add(op, x, indices, like, out=None):
     """ScatterAdd: slices of equal index are brought together by sorting, and summed."""
     axis = op.axis % len(like.shape)
     flat = np.where(np.asarray(indices) < 0, indices + like.shape[axis], indices).reshape(-1)
     slices = np.moveaxis(x.reshape((*like.shape[:axis], flat.size, *like.shape[axis + 1 :])), axis, 0)
-    whole = np.zeros(like.shape, x.dtype)
+    whole = np.empty(like.shape, x.dtype) if out is None else out
+    whole.fill(0)
     if flat.size:
         order = np.argsort(flat, kind="stable")
         ordered = flat[order]
@@ -43,11 +48,65 @@ def scatter_add(op, x, indices, like):
     return whole
 
 
-def put_along_axis(op, x, indices, like):
-    """PutAlongAxis, one addition an index."""
+def put_along_axis(op, x, indices, like, out=None):
+    """PutAlongAxis, one addition an index; where each row has one index, no addition at all."""
     axis = op.axis % len(like.shape)
-    whole = np.zeros(like.shape, x.dtype)
-    places = list(np.ix_(*map(np.arange, indices.shape)))
-    places[axis] = indices
-    np.add.at(whole, tuple(places), x)
+    whole = np.empty(like.shape, x.dtype) if out is None else out
+    whole.fill(0)
+    places = _along(indices, axis)
+    if indices.shape[axis] == 1:
+        whole[places] = x
+    else:
+        np.add.at(whole, places, x)
     return whole
+
+
+def take_along_axis(op, x, indices):
+    """TakeAlongAxis by NumPy's own indexing, in which negative indices count from the end too."""
+    axis = op.axis % x.ndim
+    op.infer(x, indices)
+    return x[_along(indices, axis)]
+
+
+def _along(indices, axis):
+    """What picks ``indices`` along ``axis`` for every place in the other axes."""
+    grid = _grid(tuple(indices.shape))
+    return (*grid[:axis], indices, *grid[axis + 1 :])
+
+
+@lru_cache(maxsize=256)
+def _grid(shape):
+    return np.ix_(*map(np.arange, shape))
+
+
+def class_index(op, label, scores):
+    """ClassIndex, looked at once: as an unsigned number a negative label is larger than any class."""
+    if label.size and label.view(f"u{label.dtype.itemsize}").max() >= scores.shape[-1]:
+        return op.compute(label, scores)  # it says which
+    return label
+
+
+def embedding(op, x, weight):
+    """Embedding, its indices looked at once, as ClassIndex."""
+    if x.size and x.view(f"u{x.dtype.itemsize}").max() >= op.size:
+        return op.compute(x, weight)
+    return weight[x]
+
+
+def matmul(op, a, b):
+    """MatMul; many matrices times one are one large product."""
+    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:
+        rows = a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
+        return np.matmul(rows, b).reshape((*a.shape[:-1], b.shape[-1]))
+    return np.matmul(a, b)
+
+
+def sum_to(op, x, like):
+    """SumTo; over the first axes of an array in C order as a product with ones: BLAS adds up faster and more exactly."""
+    lead = x.ndim - len(like.shape)
+    count = math.prod(x.shape[: max(lead, 0)])
+    if count < FEW or x.dtype.str[1:] not in ("f4", "f8") or x.shape[lead:] != like.shape or not x.size:
+        return op.compute(x, like)
+    if not x.flags.c_contiguous:
+        return op.compute(x, like)
+    return np.matmul(np.ones(count, x.dtype), x.reshape((count, -1))).reshape(like.shape)

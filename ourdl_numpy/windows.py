@@ -7,9 +7,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 
-def sliding_windows(op, x):
-    """SlidingWindows, one copy out of a strided view."""
+def sliding_windows(op, x, out=None):
+    """SlidingWindows, one copy out of a strided view; no copy where windows lie side by side."""
     axes, walks = op.axes(x.ndim), op.walks(x.shape)
+    if out is None and all(map(_side_by_side, walks)):
+        return _tiles(x, axes, walks)
     widths = [(0, 0)] * x.ndim
     for axis, walk in zip(axes, walks, strict=True):
         widths[axis] = (walk.before, walk.after)
@@ -21,16 +23,23 @@ def sliding_windows(op, x):
     place = max(axes) + 1
     shape[place:place] = op.size
     strides[place:place] = [x.strides[axis] * walk.dilation for axis, walk in zip(axes, walks, strict=True)]
-    return np.ascontiguousarray(as_strided(x, shape, strides, writeable=False))
+    windows = as_strided(x, shape, strides, writeable=False)
+    if out is None:
+        return np.ascontiguousarray(windows)
+    np.copyto(out, windows)
+    return out
 
 
-def overlap_add(op, x, like=None):
+def overlap_add(op, x, like=None, out=None):
     """OverlapAdd: rows of windows at once where they lie in one piece, else one addition for each element of a window."""
     shape = op.infer(x, like).shape
     axes, walks = op.axes(len(shape)), op.walks(shape)
+    if out is None and all(_side_by_side(walk) and walk.many * walk.size == walk.length for walk in walks):
+        return _joined(x, shape, axes)
     if axes[-1] == max(axes) and walks[-1].dilation == 1 and x.flags.c_contiguous and x.size:
-        return _by_rows(x, shape, axes, walks)
-    whole = np.zeros(shape, x.dtype)
+        return _by_rows(x, shape, axes, walks, out)
+    whole = np.empty(shape, x.dtype) if out is None else out
+    whole.fill(0)
     place = max(axes) + 1
     for offsets in itertools.product(*map(range, op.size)):
         source, target = [slice(None)] * place, [slice(None)] * place
@@ -40,7 +49,35 @@ def overlap_add(op, x, like=None):
     return whole
 
 
-def _by_rows(x, shape, axes, walks):
+def _side_by_side(walk):
+    """Whether each window begins where the one before ended."""
+    return walk.stride == walk.size and walk.dilation == 1 and not walk.before and not walk.after
+
+
+def _tiles(x, axes, walks):
+    """Windows that lie side by side: a view."""
+    whole, sizes = [slice(None)] * x.ndim, [[n] for n in x.shape]
+    for axis, walk in zip(axes, walks, strict=True):
+        whole[axis], sizes[axis] = slice(0, walk.many * walk.size), [walk.many, walk.size]
+    if any(walk.many * walk.size != walk.length for walk in walks):
+        x = x[tuple(whole)]
+    return x.reshape(tuple(n for each in sizes for n in each)).transpose(_order_of_tiles(x.ndim, axes))
+
+
+def _order_of_tiles(ndim, axes):
+    """Where the axes of tiles stand when each windowed axis has become two."""
+    places = [axis + sum(each < axis for each in axes) for axis in range(ndim)]
+    last = max(axes) + 1
+    return (*places[:last], *(places[axis] + 1 for axis in axes), *places[last:])
+
+
+def _joined(x, shape, axes):
+    """The sum of windows that lie side by side: an array of their elements."""
+    order = _order_of_tiles(len(shape), axes)
+    return x.transpose(tuple(order.index(k) for k in range(len(order)))).reshape(shape)
+
+
+def _by_rows(x, shape, axes, walks, out):
     """Along the last axis, windows far enough apart not to overlap are added together, with all that lies behind them.
 
     So the additions run over long pieces of memory also where there are few channels.
@@ -51,7 +88,8 @@ def _by_rows(x, shape, axes, walks):
     padded = list(shape)
     for axis, walk in zip(axes, walks, strict=True):
         padded[axis] = max(walk.before + walk.length + walk.after, (walk.many - 1) * walk.stride + walk.size)
-    whole = np.zeros(padded, x.dtype)
+    whole = np.empty(padded, x.dtype) if out is None or padded != list(shape) else out
+    whole.fill(0)
     rows = x.reshape((*x.shape[: place + 1 + len(others)], -1))  # an element of the last axis and all behind it: one row
     for first, offsets in itertools.product(range(apart), itertools.product(*(range(walk.size) for walk in others))):
         source, target = [slice(None)] * place, [slice(None)] * place
@@ -67,4 +105,9 @@ def _by_rows(x, shape, axes, walks):
     inside = [slice(None)] * len(shape)
     for axis, walk in zip(axes, walks, strict=True):
         inside[axis] = slice(walk.before, walk.before + walk.length)
-    return np.ascontiguousarray(whole[tuple(inside)])
+    if whole is out:
+        return out
+    if out is None:
+        return np.ascontiguousarray(whole[tuple(inside)])
+    np.copyto(out, whole[tuple(inside)])
+    return out

@@ -1,0 +1,290 @@
+"""Planning: where the results of the calls of a trace lie, so that memory is used again as soon as it may be.
+
+A result lies in the arena (one piece of memory that a program keeps), in an array made for the caller, in a parameter that
+the program owns, or in what the call itself allocates. A view keeps alive what it is a view of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ourdl_numpy.tracing import Call, Traced, TracedArray
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+@dataclass(eq=False)
+class Storage:
+    """A piece of memory, from the call that first writes it to the last that uses it."""
+
+    size: int
+    first: int
+    last: int
+    offset: int = -1
+
+
+@dataclass
+class Memory:
+    """What is decided of the results of ``calls``, by the number of the value that owns the memory.
+
+    ``arena``: where in the arena it lies. ``fresh``: made for the caller in each run. ``owned``: written over the leaf of
+    that number. ``ends``: which allocated values are let go after which call. ``late``: pairs of a leaf and the value that
+    is copied into it at the end.
+    """
+
+    calls: list[Call]
+    arena: dict[int, Storage] = field(default_factory=dict)
+    fresh: set[int] = field(default_factory=set)
+    owned: dict[int, int] = field(default_factory=dict)
+    ends: dict[int, list[Traced]] = field(default_factory=dict)
+    late: list[tuple[Traced, Traced]] = field(default_factory=list)
+    size: int = 0
+
+
+def planned(calls: Sequence[Call], outputs: Sequence[Any], updates: Sequence[tuple[Traced, Any]]) -> Memory:
+    """``outputs`` are for the caller; each of ``updates`` is a leaf that the program owns, and its new value."""
+    calls = needed([without_broadcasts(call) for call in calls], [*outputs, *(value for _, value in updates)])
+    calls = single_numbers_first(calls)
+    memory = Memory(calls)
+    late = [value for leaf, value in updates if value is not leaf and not _writes(value)]
+    last = last_uses(calls, [*outputs, *late])
+    for value in outputs:
+        if isinstance(value, TracedArray) and value.base.call is not None and value.base.call.out:
+            memory.fresh.add(value.base.number)
+    made = {result.number: i for i, call in enumerate(calls) for result in call.results}
+    _place_updates(memory, updates, last, made)
+    _place_results(memory, last)
+    memory.size = _offsets(list(dict.fromkeys(memory.arena.values())))
+    for i, call in enumerate(calls):
+        for result in () if call.out else call.results:
+            if isinstance(result, TracedArray) and result.base is result and last[result.number] < len(calls):
+                memory.ends.setdefault(max(i, last[result.number]), []).append(result)
+    return memory
+
+
+def without_broadcasts(call: Call) -> Call:
+    """A ufunc broadcasts by itself, to the shape of what it writes into."""
+    if call.form != "ufunc" or call.function.signature is not None:
+        return call
+    for value in call.args:
+        if isinstance(value, TracedArray) and value.call is not None and value.call.function is np.broadcast_to:
+            changed = Call(call.form, call.function, tuple(map(_unbroadcast, call.args)), call.keywords, call.node)
+            changed.results, changed.out = call.results, call.out
+            return changed
+    return call
+
+
+def _unbroadcast(value: Any) -> Any:
+    while isinstance(value, TracedArray) and value.call is not None and value.call.function is np.broadcast_to:
+        value = value.call.args[0]
+    return value
+
+
+def needed(calls: Sequence[Call], roots: Sequence[Any]) -> list[Call]:
+    """The calls that the values ``roots`` depend on, in order."""
+    wanted = {value.number for value in roots if isinstance(value, Traced)}
+    found = []
+    for call in reversed(calls):
+        if any(result.number in wanted for result in call.results) or (call.form == "op" and not call.node.op.mergeable):
+            found.append(call)
+            wanted.update(value.number for value in call.inputs())
+    return found[::-1]
+
+
+def single_numbers_first(calls: Sequence[Call]) -> list[Call]:
+    """The calls, those that compute one number (a rate, a correction) as early as may be: they part no chain on arrays."""
+    maker = {result.number: call for call in calls for result in call.results}
+    waiting: dict[int, int] = {}
+    after: dict[int, list[Call]] = {}  # by the identity of the call that is waited for
+    found: list[Call] = []
+
+    def add(call: Call) -> None:
+        stack = [call]
+        while stack:
+            each = stack.pop()
+            found.append(each)
+            for next_one in after.pop(id(each), ()):
+                waiting[id(next_one)] -= 1
+                if not waiting[id(next_one)]:
+                    stack.append(next_one)
+
+    small = [call for call in calls if call.form in ("ufunc", "view") and all(r.array.ndim == 0 for r in call.results)]
+    for call in small:
+        makers = {id(maker[value.number]) for value in call.inputs() if value.number in maker}
+        waiting[id(call)] = len(makers)
+        for each in makers:
+            after.setdefault(each, []).append(call)
+    for call in [call for call in small if not waiting[id(call)]]:
+        add(call)
+    for call in calls:
+        if id(call) not in waiting:
+            add(call)
+    return found
+
+
+def last_uses(calls: Sequence[Call], outputs: Sequence[Any]) -> dict[int, int]:
+    """The number of the last call that reads memory, by the value that owns it; those of ``outputs`` are used to the end."""
+    last: dict[int, int] = {}
+    for i, call in enumerate(calls):
+        for value in (*call.inputs(), *call.results):
+            last[value.base.number] = i
+    for value in outputs:
+        if isinstance(value, Traced):
+            last[value.base.number] = len(calls)
+    for i in range(len(calls) - 1, -1, -1):
+        if calls[i].views:  # its results may be memory of its inputs
+            until = max((last.get(result.base.number, i) for result in calls[i].results), default=i)
+            for value in calls[i].inputs():
+                last[value.base.number] = max(last[value.base.number], until)
+    return last
+
+
+def _place_updates(
+    memory: Memory, updates: Sequence[tuple[Traced, Any]], last: dict[int, int], made: dict[int, int]
+) -> None:
+    """Write the new value of a leaf over the old one, where nothing reads that later; else copy it there at the end."""
+    taken: set[int] = set()
+    for leaf, value in updates:
+        if value is leaf:
+            continue
+        if _writes(value) and value.number not in memory.fresh and value.number not in taken:
+            call, at = value.call, made[value.number]
+            reads = [each for each in call.inputs() if each.base is leaf]
+            in_place = not reads or (elementwise(call) and all(each is leaf for each in reads))
+            if in_place and last.get(leaf.number, -1) <= at:
+                memory.owned[value.number] = leaf.number
+                taken.add(value.number)
+                continue
+        memory.late.append((leaf, value))
+        if isinstance(value, Traced):
+            last[value.base.number] = len(memory.calls)
+
+
+def _writes(value: Any) -> bool:
+    """Whether a value is what one call writes into an array that it is given."""
+    return isinstance(value, TracedArray) and value.call is not None and value.call.out and value.base is value
+
+
+def elementwise(call: Call) -> bool:
+    """Whether each element of the result depends on the elements at its place alone, so that it may be written there."""
+    return call.form == "ufunc" and call.function.signature is None
+
+
+def _place_results(memory: Memory, last: dict[int, int]) -> None:
+    for i, call in enumerate(memory.calls):
+        if not call.out:
+            continue
+        result = call.results[0]
+        if result.number in memory.fresh or result.number in memory.owned:
+            continue
+        found = _reusable(memory, call, last, i)
+        if found is None:
+            found = Storage(max(result.array.nbytes, 1), i, i)
+        found.last = max(found.last, last[result.number])
+        memory.arena[result.number] = found
+
+
+def _reusable(memory: Memory, call: Call, last: dict[int, int], i: int) -> Storage | None:
+    """The memory of an input that is not used after ``call``, where the result may be written over it."""
+    if not elementwise(call):
+        return None
+    result = call.results[0].array
+    for value in call.inputs():
+        base = value.base
+        found = memory.arena.get(base.number)
+        if found is None or last[base.number] != i or found.last != i:
+            continue
+        others = [each for each in call.inputs() if each.base is base]
+        if all(_covers(each.array, base.array, result) for each in others):
+            return found
+    return None
+
+
+def _covers(array: Any, base: Any, result: Any) -> bool:
+    """Whether element k of ``array``, of its memory ``base`` and of ``result`` are the same bytes."""
+    same = array.shape == result.shape and array.itemsize == result.itemsize
+    return bool(same and array.nbytes == base.nbytes and array.flags.c_contiguous)
+
+
+def _offsets(pieces: list[Storage]) -> int:
+    """Give every piece its place in the arena: the better of two ways to do so; the size of the arena."""
+    ways = [_in_order] if len(pieces) > 3000 else [_in_order, _by_size]
+    found = []
+    for way in ways:
+        size = way(pieces)
+        found.append((size, [piece.offset for piece in pieces]))
+    size, offsets = min(found, key=lambda each: each[0])
+    for piece, offset in zip(pieces, offsets, strict=True):
+        piece.offset = offset
+    return size
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _by_size(pieces: list[Storage]) -> int:
+    """The largest first, each as low as those that live at the same time allow (Pisarchyk and Lee, 2020)."""
+    placed: list[Storage] = []
+    top = 0
+    for piece in sorted(pieces, key=lambda each: (-each.size, each.first)):
+        low = 0
+        for other in placed:  # by offset
+            if other.first <= piece.last and piece.first <= other.last:
+                if low + _rounded(piece.size) <= other.offset:
+                    break
+                low = max(low, other.offset + _rounded(other.size))
+        piece.offset = low
+        insort(placed, piece, key=lambda each: each.offset)
+        top = max(top, low + _rounded(piece.size))
+    return top
+
+
+def _in_order(pieces: list[Storage]) -> int:
+    """One after the other as they are needed, each in the smallest gap that is large enough."""
+    gaps: list[tuple[int, int]] = []  # offset and size, by offset
+    ending: dict[int, list[Storage]] = {}
+    top = 0
+    events = sorted({each.last for each in pieces} | {each.first for each in pieces})
+    beginning: dict[int, list[Storage]] = {}
+    for piece in pieces:
+        beginning.setdefault(piece.first, []).append(piece)
+        ending.setdefault(piece.last, []).append(piece)
+    for event in events:
+        for piece in beginning.get(event, ()):
+            wanted = _rounded(piece.size)
+            fitting = [gap for gap in gaps if gap[1] >= wanted]
+            if fitting:
+                gap = min(fitting, key=lambda each: each[1])
+                gaps.remove(gap)
+                piece.offset = gap[0]
+                if gap[1] > wanted:
+                    insort(gaps, (gap[0] + wanted, gap[1] - wanted))
+            else:
+                if gaps and sum(gaps[-1]) == top:  # the last gap ends where the arena does
+                    piece.offset = gaps.pop()[0]
+                else:
+                    piece.offset = top
+                top = piece.offset + wanted
+        for piece in ending.get(event, ()):
+            _free(gaps, piece.offset, _rounded(piece.size))
+    return top
+
+
+def _free(gaps: list[tuple[int, int]], offset: int, size: int) -> None:
+    """Add a gap, and join it with those beside it."""
+    at = bisect_left(gaps, (offset, 0))
+    if at < len(gaps) and gaps[at][0] == offset + size:
+        size += gaps.pop(at)[1]
+    if at and sum(gaps[at - 1]) == offset:
+        at -= 1
+        before = gaps.pop(at)
+        offset, size = before[0], before[1] + size
+    gaps.insert(at, (offset, size))
+
+

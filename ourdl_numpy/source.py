@@ -1,0 +1,488 @@
+"""Source: the calls of a trace, with their memory planned, as Python that a person can read and run."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ourdl_core.execute import finish, named
+from ourdl_numpy.planning import ALIGNMENT, Memory, elementwise, planned
+from ourdl_numpy.tracing import Call, Traced, TracedArray, TracedNumber, in_c_order
+
+MOST_INLINE = 8  # elements of a constant that is written into the source
+# Elements of a row of a constant that ``maximum`` is given: three times as fast as with one number.
+SHORTEST_ROW, LONGEST_ROW = 64, 8192
+# Bytes: arrays of elementwise calls that are together larger than LARGE are worked on in blocks, which stay in the cache.
+LARGE, SMALLEST_PIECE, BLOCK = 1 << 24, 1 << 21, 1 << 17
+_WHOLE_ROWS = (np.maximum, np.minimum)
+
+
+class Source:
+    """The text of one program, and what it refers to.
+
+    The text defines ``build(arena, constants, ops, state)``, which makes everything that is the same in each run and returns
+    ``run(*leaves)``, which returns the list of outputs. ``lines`` gives the call that a line of the text makes.
+    """
+
+    def __init__(
+        self,
+        leaves: list[Traced],
+        names: list[str],
+        outputs: list[Any],
+        updates: list[tuple[Traced, Any]],
+        shared: Sequence[int] = (),
+    ) -> None:
+        self.leaves, self.outputs, self.updates, self.shared = leaves, outputs, updates, shared
+        self.owned = {leaf.number for leaf, _ in updates}
+        calls = leaves[0].tracer.calls if leaves else next((v.tracer.calls for v in outputs if isinstance(v, Traced)), [])
+        self.memory: Memory = planned(calls, outputs, updates)
+        self.constants: list[Any] = []
+        self.ops: list[Any] = []
+        self.calls: list[Call | None] = []  # of each line of ``run``
+        self._taken: set[str] = set()
+        self._names: dict[int, str] = {}
+        self._imports: dict[str, Any] = {}
+        self._constant_names: dict[Any, str] = {}
+        self._setup: list[str] = []
+        self._lines: list[str] = []
+        self._fixed: set[int] = set()  # values that are the same object in each run
+        self._slots: dict[Any, str] = {}
+        self._written = 0  # the calls before this one are written
+        for leaf, name in zip(leaves, names, strict=True):
+            self._names[leaf.number] = self._name(name)
+            if leaf.number in self.owned:
+                self._fixed.add(leaf.number)
+        self._emit()
+
+    # ---- names --------------------------------------------------------------------------------------------------------
+
+    def _name(self, wanted: str) -> str:
+        base = re.sub(r"\W+", "_", wanted).strip("_") or "v"
+        base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) or base in _RESERVED else base
+        name, number = base, 2
+        while name in self._taken:
+            name, number = f"{base}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+    def _new(self, value: Traced) -> str:
+        name = self._names[value.number] = self._name(f"v{len(self._names) - len(self.leaves) + 1}")
+        return name
+
+    def _imported(self, function: Any) -> str:
+        """How the source calls a function of NumPy."""
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, np.ufunc):
+            return f"{self._imported(owner)}.{function.__name__}"
+        name = function.__name__
+        if getattr(np, name, None) is function:
+            self._taken.add(name)
+            self._imports[name] = function
+            return str(name)
+        for known, each in self._imports.items():
+            if each is function:
+                return known
+        number = len(self.ops)
+        self.ops.append(function)
+        fresh = self._name(name if name.isidentifier() else "function")
+        self._imports[fresh] = function
+        self._setup.append(f"{fresh} = ops[{number}]")
+        return fresh
+
+    # ---- values -------------------------------------------------------------------------------------------------------
+
+    def _show(self, value: Any) -> str:
+        if isinstance(value, Traced):
+            return self._names[value.number]
+        if isinstance(value, np.ndarray):
+            return self._constant(value)
+        if isinstance(value, (tuple, list)):
+            shown = [self._show(each) for each in value]
+            text = ", ".join(shown) + ("," if len(shown) == 1 and isinstance(value, tuple) else "")
+            return f"({text})" if isinstance(value, tuple) else f"[{text}]"
+        if isinstance(value, slice):
+            return f"slice({self._show(value.start)}, {self._show(value.stop)}, {self._show(value.step)})"
+        if isinstance(value, np.dtype):
+            return repr(value.str if value.names is None else value)
+        if isinstance(value, type) and issubclass(value, np.generic):
+            return repr(np.dtype(value).str)
+        if value is None or value is Ellipsis or type(value) in (bool, int, str):
+            return "..." if value is Ellipsis else repr(value)
+        if type(value) is float and np.isfinite(value):
+            return repr(value)
+        return self._kept(value)
+
+    def _kept(self, value: Any) -> str:
+        number = len(self.constants)
+        self.constants.append(value)
+        return f"constants[{number}]"
+
+    def _constant(self, value: Any) -> str:
+        key: Any = id(value) if value.size > MOST_INLINE else (value.dtype.str, value.shape, value.tobytes())
+        name = self._constant_names.get(key)
+        if name is None:
+            name = self._constant_names[key] = self._name(f"c{len(self._constant_names) + 1}")
+            self._setup.append(f"{name} = {self._literal(value)}")
+        return name
+
+    def _literal(self, value: Any) -> str:
+        plain = value.dtype.kind in "biuf" and value.dtype.itemsize <= 8 and bool(np.isfinite(value).all())
+        if plain and value.size > 1:
+            first = value.reshape(-1)[0]
+            if (value == first).all() and (first != 0 or not np.signbit(value).any()):
+                return f"np.full({value.shape}, {first.item()!r}, {value.dtype.str!r})"
+        if plain and value.size <= MOST_INLINE:
+            return f"np.array({value.tolist()!r}, {value.dtype.str!r})" + _reshaped(value)
+        return f"{self._kept(value)}  # {value.dtype}{list(value.shape)}"
+
+    # ---- calls --------------------------------------------------------------------------------------------------------
+
+    def _emit(self) -> None:
+        node = None
+        chains = self._chains()
+        for i, call in enumerate(self.memory.calls):
+            if i in chains:
+                self._chain(self.memory.calls[i : chains[i]])
+            if i < self._written:
+                continue
+            if call.node is not node and not self._is_fixed_view(call):
+                node = call.node
+                self._comment(node)
+            self._call(call)
+            ended = [self._names[each.number] for each in self.memory.ends.get(i, ()) if each.number in self._names]
+            if ended:
+                self._line(f"del {', '.join(ended)}", None)
+        returned = [self._returned(value, i) for i, value in enumerate(self.outputs)]
+        self._late()
+        self._line(f"return [{', '.join(returned)}]", None)
+
+    # ---- chains of elementwise calls on large arrays, in blocks -------------------------------------------------------
+
+    def _chains(self) -> dict[int, int]:
+        """Where a chain begins and ends: calls on arrays of one size that together are too large for the cache."""
+        found: dict[int, int] = {}
+        begin, size = 0, 0
+        places: dict[int, tuple[int, int]] = {}
+        for i, call in enumerate([*self.memory.calls, None]):
+            if call is not None and self._is_fixed_view(call):
+                continue
+            fits = call is not None and self._fits(call, size if places else 0, places)
+            if not fits:
+                if len(places) > 0 and size and sum(n for _, n in places.values()) >= LARGE and i - begin >= 3:
+                    found[begin] = i
+                places, begin, size = {}, i, 0
+                fits = call is not None and self._fits(call, 0, places)
+            if fits and call is not None:
+                begin = i if not places else begin
+                size = call.results[0].array.size
+                places.update(self._pieces(call))
+            else:
+                begin = i + 1
+        return found
+
+    def _pieces(self, call: Call) -> dict[int, tuple[int, int]]:
+        """The memory that an elementwise call works on: offset in the arena and bytes, by the value that owns it."""
+        found = {}
+        for value in (*(each for each in call.inputs() if isinstance(each, TracedArray) and each.ndim), *call.results):
+            storage = self.memory.arena.get(value.base.number)
+            key = value.base.number if storage is None else -1 - storage.offset
+            found[key] = (-1 if storage is None else storage.offset, value.array.nbytes)
+        return found
+
+    def _fits(self, call: Call, size: int, places: dict[int, tuple[int, int]]) -> bool:
+        """Whether a call may be done block by block, after those that work on ``places``."""
+        if not elementwise(call) or not call.out or call.results[0].number in self.memory.fresh:
+            return False
+        result = call.results[0].array
+        if result.nbytes < SMALLEST_PIECE or size not in (0, result.size):
+            return False
+        for value in call.args:
+            if isinstance(value, TracedArray) and value.ndim:
+                large = value.size == result.size and value.flags.c_contiguous
+                kept = value.base.number in self.memory.arena or value.base.number in self.memory.owned
+                if not large or not (kept or value.base.number in self.owned):
+                    return False
+            elif not isinstance(value, Traced) and np.size(value) != 1:
+                return False
+        pieces = {**places, **self._pieces(call)}.values()
+        spans = sorted({each for each in pieces if each[0] >= 0})
+        return all(a[0] + a[1] <= b[0] for a, b in pairwise(spans))
+
+    def _chain(self, calls: Sequence[Call]) -> None:
+        """The calls for one block after the other, each of which stays in the cache."""
+        used: dict[str, str] = {}
+        block = max(1, BLOCK // max(call.results[0].array.itemsize for call in calls if call.form != "view"))
+        lines: list[tuple[str, Call | None]] = []
+        node = None
+
+        def shown(value: Any) -> str:
+            if not isinstance(value, TracedArray) or not value.ndim:
+                return self._show(value)
+            name = self._names[value.number]
+            if name not in used:
+                used[name] = self._name(f"{name}_block")
+            return used[name]
+
+        for call in calls:
+            if call.form == "view":
+                self._view(call)
+                continue
+            if call.node is not node:
+                node = call.node
+                lines.append((self._commented(node), None))
+            self._target(call)
+            operands = ", ".join(shown(each) for each in call.args)
+            lines.append((f"{self._imported(call.function)}({operands}, out={shown(call.results[0])})", call))
+        blocks = self._name("blocks")
+        arrays = ", ".join(f"{name}.reshape(-1)" for name in used)
+        size = calls[-1].results[0].array.size
+        cut = f"[each[i : i + {block}] for each in ({arrays},)]"
+        self._setup.append(f"{blocks} = [{cut} for i in range(0, {size}, {block})]")
+        self._line(f"for {', '.join(used.values())}, in {blocks}:", None)
+        for text, each in lines:
+            if text:
+                self._line(f"    {text}", each)
+        self._written = self.memory.calls.index(calls[-1]) + 1
+
+    def _comment(self, node: Any) -> None:
+        text = self._commented(node)
+        if text:
+            self._line(text, None)
+
+    def _commented(self, node: Any) -> str:
+        name, op = named(node)
+        return "" if not op else f"# {op}" if name in ("", op) else f"# {name} ({op})"
+
+    def _line(self, text: str, call: Call | None) -> None:
+        self._lines.append(text)
+        self.calls.append(call)
+
+    def _is_fixed_view(self, call: Call) -> bool:
+        return call.form == "view" and all(value.base.number in self._fixed for value in call.inputs())
+
+    def _call(self, call: Call) -> None:
+        if call.form == "view":
+            self._view(call)
+        elif call.form == "op":
+            self._op(call)
+        elif call.out:
+            target = self._target(call)
+            self._line(self._writing(call, target), call)
+        else:
+            text = f"{self._imported(call.function)}({self._arguments(call)})"
+            if call.function.__name__ == "_getitem":
+                text = f"{self._show(call.args[0])}[{self._show(call.args[1])}]"
+            if len(call.results) == 1:
+                self._line(f"{self._new(call.results[0])} = in_c_order({text})", call)
+            else:
+                self._line(f"{', '.join(self._new(each) for each in call.results)} = map(in_c_order, {text})", call)
+
+    def _arguments(self, call: Call) -> str:
+        shown = [self._show(each) for each in call.args]
+        shown += [f"{name}={self._show(each)}" for name, each in call.keywords.items()]
+        return ", ".join(shown)
+
+    def _writing(self, call: Call, target: str) -> str:
+        if call.form == "copy":
+            return f"copyto({target}, {self._show(call.args[0])}, casting='unsafe')"
+        if call.form == "reduce":
+            dtype, keepdims = call.keywords["dtype"], call.keywords["keepdims"]
+            rest = "" if dtype is None else f", dtype={np.dtype(dtype).str!r}"
+            rest += ", keepdims=True" if keepdims else ""
+            shown = f"{self._show(call.args[0])}, axis={self._show(call.keywords['axis'])}"
+            return f"{self._imported(call.function)}({shown}{rest}, out={target})"
+        if call.form == "ufunc" and call.function in _WHOLE_ROWS:
+            rows = self._in_rows(call, target)
+            if rows is not None:
+                return rows
+        return f"{self._imported(call.function)}({self._arguments(call)}, out={target})"
+
+    def _in_rows(self, call: Call, target: str) -> str | None:
+        """``maximum`` with one number: with a row of it, beside the other operand as a matrix of such rows."""
+        arrays = [each for each in call.args if isinstance(each, TracedArray)]
+        numbers = [each for each in call.args if isinstance(each, np.ndarray)]
+        if len(arrays) != 1 or len(numbers) != 1 or not numbers[0].size:
+            return None
+        x, number, result = arrays[0], numbers[0], call.results[0].array
+        first = number.reshape(-1)[0]
+        bits = number.reshape(-1).view(f"i{number.itemsize}")
+        fixed = x.base.number in self._fixed and call.results[0].number in self._fixed
+        if not fixed or x.shape != result.shape or not x.dtype == result.dtype == first.dtype or (bits != bits[0]).any():
+            return None
+        if not x.flags.c_contiguous:
+            return None
+        row = next((n for n in range(min(LONGEST_ROW, x.size), SHORTEST_ROW - 1, -1) if x.size % n == 0), None)
+        if row is None:
+            return None
+        values = np.full(row, first, result.dtype)
+        shown = {id(x): self._as_rows(self._names[x.number], x.size // row, row), id(number): self._row(values)}
+        operands = ", ".join(shown[id(each)] for each in call.args)
+        return f"{self._imported(call.function)}({operands}, out={self._as_rows(target, x.size // row, row)})"
+
+    def _row(self, values: Any) -> str:
+        key = ("row", values.dtype.str, values.shape, values[:1].tobytes())
+        if key not in self._constant_names:
+            self._constant_names[key] = self._name(f"c{len(self._constant_names) + 1}")
+            self._setup.append(f"{self._constant_names[key]} = {self._literal(values)}")
+        return self._constant_names[key]
+
+    def _as_rows(self, name: str, rows: int, row: int) -> str:
+        key = ("rows", name, rows, row)
+        if key not in self._slots:
+            self._slots[key] = self._name(f"{name}_rows")
+            self._setup.append(f"{self._slots[key]} = {name}.reshape({rows}, {row})")
+        return self._slots[key]
+
+    def _target(self, call: Call) -> str:
+        """The array that a call writes into."""
+        result = call.results[0]
+        number, array = result.number, result.array
+        if number in self.memory.owned:
+            self._names[number] = self._names[self.memory.owned[number]]
+            self._fixed.add(number)
+        elif number in self.memory.fresh:
+            name = self._new(result)
+            self._line(f"{name} = empty({array.shape}, {array.dtype.str!r})", None)
+            self._imports["empty"] = np.empty
+        else:
+            key = (self.memory.arena[number].offset, array.dtype.str, array.shape)
+            if key not in self._slots:
+                self._slots[key] = self._new(result)
+                self._setup.append(f"{self._slots[key]} = np.ndarray({array.shape}, {key[1]!r}, arena, {key[0]})")
+            self._names[number] = self._slots[key]
+            self._fixed.add(number)
+        return self._names[number]
+
+    def _view(self, call: Call) -> None:
+        """A view of what is the same in each run is made once."""
+        fixed = self._is_fixed_view(call) and not any(isinstance(v, TracedNumber) for v in call.inputs())
+        text = self._view_text(call)
+        for result in call.results:
+            if fixed:
+                key = ("view", text)
+                if key not in self._slots:
+                    self._slots[key] = self._new(result)
+                    self._setup.append(f"{self._slots[key]} = {text}")
+                self._names[result.number] = self._slots[key]
+                self._fixed.add(result.number)
+            else:
+                self._line(f"{self._new(result)} = {text}", call)
+
+    def _view_text(self, call: Call) -> str:
+        x, *rest = call.args
+        shown = self._show(x)
+        name = getattr(call.function, "__name__", "")
+        if call.function is np.reshape:
+            return f"{shown}.reshape({self._show(tuple(rest[0]))})"
+        if call.function is np.transpose:
+            return f"{shown}.transpose({self._show(tuple(rest[0]))})"
+        if name == "_view_as":
+            return f"{shown}.view({rest[0].str!r})"
+        if name == "_getitem":
+            return f"{shown}[{self._show(rest[0])}]"
+        return f"{self._imported(call.function)}({self._arguments(call)})"
+
+    def _op(self, call: Call) -> None:
+        number = len(self.ops)
+        op = self._name(f"{named(call.node)[1]}_{number}")
+        self.ops.append(call.function if call.out else _finished(call.function, call.node, len(call.results), call.results))
+        self._setup.append(f"{op} = ops[{number}]")
+        arguments = ", ".join(self._show(each) for each in call.args)
+        if call.out:
+            target = self._target(call)
+            self._line(f"{op}({arguments}, out={target})", call)
+            return
+        names = [self._new(each) for each in call.results]
+        target = names[0] if call.node.op.num_outputs is None else f"({''.join(f'{name}, ' for name in names)})"
+        self._line(f"{target} = {op}({arguments})", call)
+
+    # ---- the end ------------------------------------------------------------------------------------------------------
+
+    def _returned(self, value: Any, place: int) -> str:
+        if not isinstance(value, Traced):
+            return f"{self._show(value)}.copy()" if isinstance(value, np.ndarray) else self._show(value)
+        shown = self._names[value.number]
+        earlier = any(isinstance(each, Traced) and each.base is value.base for each in self.outputs[:place])
+        own = value.base.call is not None and not value.base.call.views
+        if isinstance(value, TracedNumber) or (own and not earlier):
+            return shown
+        if place in self.shared and value.base.call is None and value.base.number not in self.owned:
+            return shown  # a leaf, as the plain executor hands it on: who runs the program knows it
+        copy = self._name(f"{shown}_copy")
+        self._line(f"{copy} = {shown}.copy()", None)
+        return copy
+
+    def _late(self) -> None:
+        """New values of parameters that could not be written in place."""
+        pairs = []
+        for leaf, value in self.memory.late:
+            shown = self._show(value)
+            if isinstance(value, TracedArray) and (value.base.call is None or value.base.call.views):
+                copy = self._name(f"{shown}_copy")
+                self._line(f"{copy} = {shown}.copy()", None)
+                shown = copy
+            pairs.append(f"copyto({self._names[leaf.number]}, {shown})")
+        for text in pairs:
+            self._line(text, None)
+
+    def text(self, timed: bool = False) -> str:
+        """The whole program; ``timed`` adds the seconds of each line to ``seconds``."""
+        state = [self._names[leaf.number] for leaf in self.leaves if leaf.number in self.owned]
+        given = [self._names[leaf.number] for leaf in self.leaves if leaf.number not in self.owned]
+        used = "\n".join([*self._setup, *self._lines])
+        functions = sorted(name for name, each in self._imports.items() if getattr(np, name, None) is each)
+        if "copyto(" in used:
+            functions = sorted({*functions, "copyto"})
+        head = ["import numpy as np"]
+        head += [f"from numpy import {', '.join(functions)}"] if functions else []
+        head += ["from ourdl_numpy.tracing import in_c_order"] if "in_c_order" in used else []
+        head += ["from time import perf_counter"] if timed else []
+        body = [f"def build(arena, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
+        body += [f"    ({', '.join(state)},) = state"] if state else []
+        body += [f"    {line}" for line in self._setup]
+        body += ["", f"    def run({', '.join(given)}):"]
+        self.first_line = len(head) + 2 + len(body) + 1
+        for i, line in enumerate(self._lines):
+            if timed and self.calls[i] is not None:
+                body.append(f"        began = perf_counter(); {line}; seconds[{i}] += perf_counter() - began")
+            else:
+                body.append(f"        {line}")
+        return "\n".join([*head, "", "", *body, "", "    return run", ""])
+
+    def arena(self) -> Any:
+        """New memory for the arena, at the start of a cache line."""
+        memory = np.empty(self.memory.size + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + self.memory.size]
+
+
+_RESERVED = frozenset((
+    "np", "arena", "constants", "ops", "state", "build", "run", "in_c_order", "seconds", "began", "perf_counter", "empty",
+    "copyto",
+))  # fmt: skip
+
+
+def _reshaped(value: Any) -> str:
+    return f".reshape({value.shape})" if value.size == 0 else ""
+
+
+def _finished(function: Any, node: Any, count: int, results: Sequence[Traced]) -> Any:
+    """What computes an op whole, its results as a graph holds them."""
+    arrays = [isinstance(each, TracedArray) for each in results]
+    if node.op.num_outputs is None:
+        if not arrays[0]:
+            return lambda *inputs: finish(function(*inputs), inputs, node)
+        return lambda *inputs: in_c_order(finish(function(*inputs), inputs, node))
+
+    def several(*inputs: Any) -> Any:
+        found = finish(function(*inputs), inputs, node)
+        return tuple(in_c_order(each) if array else each for each, array in zip(found, arrays, strict=True))
+
+    return several
+
+
