@@ -1,0 +1,1 @@
+"""OurDL beside its peers, in one run: ``python -m benchmarks``. See docs/benchmarks.md."""
