@@ -48,6 +48,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line, with the commands of plugins."""
     from ourdl_cli import (
+        bench_commands,
         check_command,
         file_commands,
         lock_command,
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         lock_command,
         view_commands,
         plot_command,
+        bench_commands,
         registry_commands,
         schema_command,
         system_commands,

@@ -5,20 +5,14 @@ import signal
 from importlib import import_module
 from typing import Any
 
-# One thread for linear algebra, unless a person said otherwise. The matrices of small nets are too small to share, a
-# second thread can make them many times slower on a busy machine, and the last bits of a result depend on how many.
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 def main() -> int:
     """Run the command line."""
-    if not any(name in os.environ for name in THREADS):
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-
     # Importing NumPy and the ops takes a moment, in which Ctrl-C would show a traceback, or be swallowed on the way.
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if usual:
         signal.signal(signal.SIGINT, _quit)
+    import_module("ourdl_cli.machine").prepare()
     run = import_module("ourdl_cli.main").main
     import_module("ourdl_cli.train_commands")
     if usual:

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ourdl_cli.arguments import number_of_seconds, whole_number
 from ourdl_cli.layout import say, visible
 from ourdl_cli.lock_command import add_locked
+from ourdl_cli.machine import applied
 from ourdl_cli.progress import Progress
 from ourdl_core import Program
 from ourdl_core.problems import Problem
@@ -48,12 +50,12 @@ def add(commands: Any) -> None:
     )
     train = commands.add_parser("train", help="train a model file", description=about)
     train.add_argument("model", metavar="MODEL", type=Path, nargs="?", help="the model file (TOML, JSON or YAML)")
-    train.add_argument("--seed", type=_whole(0), help="instead of the seed in the file")
-    train.add_argument("--epochs", type=_whole(1), help="instead of the epochs in the file")
+    train.add_argument("--seed", type=whole_number(0), help="instead of the seed in the file")
+    train.add_argument("--epochs", type=whole_number(1), help="instead of the epochs in the file")
     train.add_argument("--run", metavar="DIR", type=Path, dest="directory", help="instead of runs/<model>-<number>")
     train.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this directory, instead of MODEL")
     seconds = "seconds between two checkpoints (60; 0: after each step)"
-    train.add_argument("--checkpoint", metavar="SECONDS", type=_seconds, default=PAUSE, help=seconds)
+    train.add_argument("--checkpoint", metavar="SECONDS", type=number_of_seconds, default=PAUSE, help=seconds)
     train.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard into the directory, too")
     train.add_argument("--save", metavar="WEIGHTS", type=Path, help="write the weights to this file, too (*.safetensors)")
     add_locked(train)
@@ -67,25 +69,6 @@ def add(commands: Any) -> None:
     use.set_defaults(run=run_predict)
 
 
-def _whole(low: int) -> Any:
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {low}, found '{text}'")
-        return int(text)
-
-    return read
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds of at least 0, found '{text}'")
-    return found
-
-
 def run_train(options: argparse.Namespace) -> int:
     """``ourdl train``."""
     began = time.perf_counter()
@@ -95,6 +78,8 @@ def run_train(options: argparse.Namespace) -> int:
     directory = options.resume or options.directory or new_directory(Path("runs"), options.model.stem)
     progress = Progress(model.train.epochs, len(next(iter(data.train.values()))))
     watch = progress.step if progress.shown else None
+    if progress.shown and applied.threads:
+        say("one BLAS thread (more: OPENBLAS_NUM_THREADS=N)", file=sys.stderr)
     try:
         resume = options.resume is not None
         with tensorboard.writer(directory) if options.tensorboard else nullcontext():

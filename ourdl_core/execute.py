@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from statistics import median
@@ -62,7 +62,10 @@ class Executor:
         return [self.library.asarray(v) if type(v) is np.ndarray else v for v in leaves]
 
     def stepper(self, state: list[Any], updated: dict[int, Variable], keys: list[int]) -> Stepper:
-        """Steps from ``state``, one after the other; ``updated`` and ``keys`` are places in it."""
+        """Steps from ``state``, one after the other; ``updated`` and ``keys`` are places in it.
+
+        After an error in a step, what the stepper holds is of no use: some of it may be written already.
+        """
         return Stepper(self.run, state, updated, keys, self.layout.shared)
 
     def loop(
@@ -70,14 +73,16 @@ class Executor:
     ) -> tuple[list[Any], list[Any]]:
         """One step for each element of ``sequences``: the outputs of each step, stacked, and the state after them."""
         step = self.stepper(state, updated, keys)
-        rows = zip(*sequences, strict=True)
+        rows = zip(*map(elements, sequences), strict=True)
         with np.errstate(all="ignore"):
             first = step(list(next(rows)))
-            stacks = [_stack(value, len(sequences[0])) for value in first]
+            stacks = [_stack(value, length_of(sequences[0])) for value in first]
             for i, values in enumerate(rows, 1):
                 for stack, value in zip(stacks, step(list(values)), strict=True):
                     stack[i] = value
-        return stacks, step.state
+        numbers = [type(value) in NUMBER_TYPES or type(value) is np.ndarray for value in first]
+        joined = [each if done else self.library.stack(each) for each, done in zip(stacks, numbers, strict=True)]
+        return joined, step.state
 
     def source(self, leaves: list[Any]) -> str:
         """The program as Python, for leaves of these shapes."""
@@ -131,6 +136,18 @@ class Stepper:
         for place in self.keys:
             self.state[place] = next_key(self.state[place])
         return found[:count]
+
+
+def length_of(values: Any) -> int:
+    """How many elements a list or an array has along its first axis."""
+    return int(values.shape[0]) if hasattr(values, "shape") else len(values)
+
+
+def elements(values: Any) -> Iterator[Any]:
+    """The elements of a list or of an array along its first axis; those of an array are arrays."""
+    if isinstance(values, (list, tuple)) or (type(values) is np.ndarray and values.ndim > 1):
+        return iter(values)
+    return (values[i, ...] for i in range(length_of(values)))
 
 
 def _stack(first: Any, count: int) -> Any:

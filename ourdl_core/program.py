@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.arrays import Spec, as_value, library_of, spec_of
-from ourdl_core.execute import Timing
+from ourdl_core.execute import Timing, elements, length_of
 from ourdl_core.executors import executor_named
 from ourdl_core.infer import UndeclaredError
 from ourdl_core.keys import next_key
@@ -104,13 +104,13 @@ class Program:
         they are; those that replace them are written in place, step after step.
         """
         values = self._in_order(sequences, named)
-        lengths = {len(each) for each in values}
-        if len(lengths) != 1 or 0 in lengths:
-            shown = ", ".join(f"{name} {len(each)}" for name, each in zip(self.input_names, values, strict=True))
+        counts = list(map(length_of, values))
+        if len(set(counts)) != 1 or 0 in counts:
+            shown = ", ".join(f"{name} {count}" for name, count in zip(self.input_names, counts, strict=True))
             what = "a loop takes one step for each element of its inputs, as many of each, at least one"
             raise ValueError(f"{what}; found {shown or 'no input'}")
         rows = [_rows(node, each) for node, each in zip(self._inputs, values, strict=True)]
-        plan, leaves = self._leaves([each[0] for each in rows], state)
+        plan, leaves = self._leaves([next(elements(each)) for each in rows], state)
         held = leaves[plan.inputs :]
         places = {name: i for i, name in enumerate(plan.names)}
         updated = {places[name]: v for name, v in zip(plan.updated_names, plan.updated, strict=True)}
@@ -308,9 +308,7 @@ def _rows(node: Node, values: Any) -> Any:
             return values
         values = as_value(values, f"input {node}", copy=False)
     first = _accepted(node, values[0])
-    if isinstance(values, np.ndarray) and values.dtype != first.dtype:
-        return values.astype(first.dtype)
-    return values
+    return np.asarray(values, first.dtype) if isinstance(values, np.ndarray) else values
 
 
 def _declared(node: Node) -> Spec:

@@ -17,7 +17,7 @@ import numpy as np
 from ourdl_core.execute import finish, recover
 from ourdl_core.numbers import NUMBER_TYPES
 
-MOST_CALLS_OF_AN_OP = 4000  # an op that makes more (a long Scan) stays one call
+MOST_CALLS_OF_AN_OP = 10_000  # an op that makes more (a long Scan) stays one call
 
 
 class UntraceableError(Exception):
@@ -112,12 +112,17 @@ class TracedArray(Traced):
         raise UntraceableError
 
     __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = __setitem__ = __contains__ = _refuse
+    # In place, an array would change under its other names too.
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = __imatmul__ = _refuse
+    __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
     __hash__ = object.__hash__
 
     def __len__(self) -> int:
         return len(self.array)
 
     def __getitem__(self, key: Any) -> Any:
+        if any(each.array.dtype == bool for each in traced_in(key)):
+            raise UntraceableError
         return self.tracer.call(_getitem, (self, key), {})
 
     def __pow__(self, other: Any) -> Any:
@@ -247,6 +252,7 @@ class Tracer:
         self.count = 0
         self.node: Any = None
         self._most = math.inf  # calls
+        self._frozen: list[Any] = []
         self._known: dict[Any, Any] = {}
 
     # ---- the steps of a layout ----------------------------------------------------------------------------------------
@@ -298,6 +304,8 @@ class Tracer:
                 return found
         except Exception:  # seen on the arrays themselves, where it is a real one
             pass
+        finally:
+            self._thaw()
         del self.calls[calls:]
         while len(self._known) > known:
             self._known.popitem()
@@ -329,17 +337,22 @@ class Tracer:
         if not traced_in([args, list(keywords.values())]):
             found = function(*args, **keywords)
             return np.asarray(found) if isinstance(found, np.generic) else found
+        if keywords.get("out") is not None:
+            raise UntraceableError
         handler = _HANDLERS.get(function)
-        if handler is not None and isinstance(args[0] if args else None, TracedArray):
+        if handler is not None and (handler is _where or isinstance(args[0] if args else None, TracedArray)):
             try:
                 bound = _signature(handler).bind(self, *args, **keywords)
             except TypeError:
-                return self.note("function", function, args, keywords)
+                raise UntraceableError from None
             return handler(*bound.args, **bound.kwargs)
         if isinstance(function, np.ufunc):
             return self.ufunc(function, args, keywords)
-        if isinstance(getattr(function, "__self__", None), np.ufunc) and function.__name__ == "reduce":
-            return self.reduce(function.__self__, *args, **keywords)
+        if isinstance(getattr(function, "__self__", None), np.ufunc):
+            if function.__name__ == "reduce":
+                return self.reduce(function.__self__, *args, **keywords)
+        elif function not in (OF_SHAPES_OF_ALL if traced_in([args[1:], list(keywords.values())]) else OF_SHAPES):
+            raise UntraceableError
         return self.note("function", function, args, keywords)
 
     def note(self, form: str, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -347,6 +360,7 @@ class Tracer:
         key = _key((form, function, args, tuple(sorted(keywords.items()))))
         if key is not None and key in self._known:
             return self._known[key]
+        self._freeze([args, list(keywords.values())])
         arrays = replaced(args, Traced.now)
         found = function(*arrays, **replaced(keywords, Traced.now))
         call = Call(form, function, args, keywords, self.node)
@@ -384,6 +398,20 @@ class Tracer:
                 if isinstance(x, TracedArray) and _is_neutral(x, other, _NEUTRAL[function]):
                     return x
         return self.note("ufunc", function, _strong(function, args), {})
+
+    def _freeze(self, value: Any) -> None:
+        """Arrays that are the same in every run: an op that writes to one after its use must not be noted."""
+        if isinstance(value, np.ndarray):
+            if value.flags.writeable:
+                value.flags.writeable = False
+                self._frozen.append(value)
+        elif isinstance(value, (tuple, list)):
+            for each in value:
+                self._freeze(each)
+
+    def _thaw(self) -> None:
+        while self._frozen:
+            self._frozen.pop().flags.writeable = True
 
     def copied(self, x: Traced) -> Any:
         """The elements of ``x`` in memory of their own, in C order."""
@@ -477,6 +505,8 @@ def _part(value: Any) -> Any:
         return ("traced", value.number)
     if isinstance(value, (tuple, list)):
         return (type(value), *map(_part, value))
+    if isinstance(value, np.generic):
+        return ("number", value.dtype, value.tobytes())
     if isinstance(value, np.ndarray):
         return ("array", id(value)) if value.size > 1 else ("array", value.dtype, value.shape, value.tobytes())
     if isinstance(value, slice):
@@ -601,7 +631,7 @@ def _ravel(tracer: Tracer, x: Any, /) -> Any:
 def _where(tracer: Tracer, condition: Any, x: Any, y: Any, /) -> Any:
     """A choice by bits: ``y ^ ((x ^ y) * condition)`` of the bits as whole numbers. No branch for each element, and no array
     is made: ten times as fast as ``np.where`` where the condition is as good as random."""
-    if not isinstance(condition, TracedArray) or condition.dtype != bool or any(isinstance(v, TracedNumber) for v in (x, y)):
+    if getattr(condition, "dtype", None) != np.dtype(bool) or any(isinstance(each, TracedNumber) for each in (x, y)):
         return tracer.note("function", np.where, (condition, x, y), {})
     dtype = np.result_type(*(each.dtype if hasattr(each, "dtype") else each for each in (x, y)))
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -609,13 +639,20 @@ def _where(tracer: Tracer, condition: Any, x: Any, y: Any, /) -> Any:
     bits = np.dtype(f"i{dtype.itemsize}")
     x, y = (_bits(tracer, each, dtype, bits) for each in (x, y))
     if not isinstance(y, TracedArray) and not y.any():
-        chosen = tracer.call(np.multiply, (x, condition), {})
+        chosen = _masked(tracer, x, condition)
     elif not isinstance(x, TracedArray) and not x.any():
-        chosen = tracer.call(np.multiply, (y, tracer.call(np.logical_not, (condition,), {})), {})
+        chosen = _masked(tracer, y, tracer.call(np.logical_not, (condition,), {}))
     else:
-        differing = tracer.call(np.multiply, (tracer.call(np.bitwise_xor, (x, y), {}), condition), {})
+        differing = _masked(tracer, tracer.call(np.bitwise_xor, (x, y), {}), condition)
         chosen = tracer.call(np.bitwise_xor, (differing, y), {})
     return tracer.call(_view_as, (chosen, dtype), {})
+
+
+def _masked(tracer: Tracer, x: Any, mask: Any) -> Any:
+    """The bits of ``x`` where ``mask`` is true, else 0."""
+    if isinstance(mask, TracedArray):
+        return tracer.call(np.multiply, (x, mask), {})
+    return tracer.call(np.bitwise_and, (x, -mask.astype(x.dtype)), {})
 
 
 def _bits(tracer: Tracer, x: Any, dtype: Any, bits: Any) -> Any:
@@ -672,6 +709,24 @@ _METHODS: dict[str, Any] = {
     )
 }  # fmt: skip
 _METHODS["flatten"] = np.ravel
+# Functions of which the shape of the result follows from the shapes of what they are given: of all of it, or of the first
+# argument and what is the same in every run. An op that calls another one stays one call.
+OF_SHAPES_OF_ALL = frozenset((
+    np.where, np.take, np.take_along_axis, np.concatenate, np.concat, np.stack, np.hstack, np.vstack, np.einsum, np.dot,
+    np.tensordot, np.vecdot, np.inner, np.outer, np.cross, np.kron, np.clip, np.searchsorted, np.interp, np.append,
+    np.isclose, np.broadcast_arrays, np.linalg.solve, np.linalg.matmul, np.linalg.tensordot, np.linalg.vecdot,
+    np.linalg.outer, np.linalg.cross, _getitem,
+))  # fmt: skip
+OF_SHAPES = OF_SHAPES_OF_ALL | frozenset((
+    np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.tile, np.repeat, np.pad, np.split, np.unstack, np.cumsum,
+    np.cumprod, np.cumulative_sum, np.cumulative_prod, np.argmax, np.argmin, np.argsort, np.sort, np.partition,
+    np.argpartition, np.mean, np.var, np.std, np.median, np.quantile, np.percentile, np.ptp, np.average, np.round,
+    np.nan_to_num, np.diff, np.gradient, np.tril, np.triu, np.diagonal, np.trace, np.diag, np.rollaxis, np.atleast_1d,
+    np.atleast_2d, np.real, np.imag, np.i0, np.sinc, np.nansum, np.nanmax, np.nanmin, np.nanmean, np.linalg.norm,
+    np.linalg.inv, np.linalg.det, np.linalg.cholesky, np.linalg.matrix_norm, np.linalg.vector_norm,
+    np.linalg.matrix_transpose, np.linalg.diagonal, np.linalg.trace, np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft,
+    _view_as,
+))  # fmt: skip
 # Functions that write into a given array of the shape, dtype and order of what they would return.
 WITH_OUT = frozenset((
     np.concatenate, np.concat, np.stack, np.cumsum, np.cumprod, np.cumulative_sum, np.cumulative_prod, np.argmax, np.argmin,

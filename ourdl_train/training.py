@@ -63,7 +63,7 @@ class Training:
         self.trained: list[str] = []
         rate = self.updates.rate
         self.constant_rate = None if isinstance(rate, Node) else rate
-        self.program = Program(self.inputs, [loss, rate] if isinstance(rate, Node) else [loss], self._chosen)
+        self.program = self.step_program()
         given = set(self.inputs.values())
         outputs = {n: node for n, node in graph.outputs.items() if set(inputs_of({n: node}, graph.inputs).values()) <= given}
         self.evaluation = Evaluation(loss, outputs, self.feeding, settings.metrics)
@@ -73,6 +73,12 @@ class Training:
         self.told = max(1, self.steps // MOST_STEPS_TOLD)
         self.history: list[dict[str, Any]] = []
         self.at: tuple[Position, dict[str, Any]]
+
+    def step_program(self, executor: str | None = None) -> Program:
+        """A step: the loss (and the learning rate, where that changes), and the new state."""
+        rate = self.updates.rate
+        outputs = [self.loss, rate] if isinstance(rate, Node) else [self.loss]
+        return Program(self.inputs, outputs, self._chosen, executor=executor)
 
     def _chosen(self, parameters: list[Variable]) -> Mapping[Variable, Node]:
         """The updates of those parameters that the settings train."""

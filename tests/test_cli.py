@@ -13,6 +13,7 @@ from pathlib import Path
 import pluggy
 import pytest
 
+from ourdl_cli.machine import THREADS
 from ourdl_cli.main import main
 from ourdl_core import registry
 from ourdl_core.hooks import hooks
@@ -336,6 +337,8 @@ def on_terminal(arguments, columns=60, interrupt_after=None):
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns)}
+    for name in THREADS:
+        environment.pop(name, None)
     process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     written = b""
@@ -352,8 +355,9 @@ def on_terminal(arguments, columns=60, interrupt_after=None):
 
 def test_progress_is_one_line_as_wide_as_the_terminal():
     status, text = on_terminal(["train", WINE, "--epochs", 5])
-    drawn, saved, last = text.replace("\r\n", "\n").strip("\n").split("\n")
+    threads, drawn, saved, last = text.replace("\r\n", "\n").strip("\n").split("\n")
     assert status == 0
+    assert threads == "one BLAS thread (more: OPENBLAS_NUM_THREADS=N)"
     assert saved == "saved in runs/wine-1"
     assert last.startswith("test accuracy ")
     assert {len(line) for line in drawn.split("\r") if line} == {59}
