@@ -11,15 +11,23 @@ import numpy as np
 from ourdl_contract.samples import is_array, is_floating
 from ourdl_core import Composite, Elementwise, Op, Program, Sample, Variable, context, ops, pullback
 
+PLAIN = "ourdl::plain"
+
 
 class Call:
-    """One op with its attributes on inputs of given kinds; values of any shape are run through the same Programs."""
+    """One op with its attributes on inputs of given kinds; values of any shape are run through the same Programs.
 
-    def __init__(self, op: type[Op], sample: Sample, domain: str | None = None, seed: int = 0) -> None:
+    They are run by the plain executor, which calls ``compute`` in each run; B02 holds the others to it (``executor``).
+    """
+
+    def __init__(
+        self, op: type[Op], sample: Sample, domain: str | None = None, seed: int = 0, executor: str = PLAIN
+    ) -> None:
         self.op = op
         self.sample = sample
         self.domain = domain
         self.seed = seed
+        self.executor = executor
         self.record: Op = op.make(sample.attributes)
         self.places = [i for i, x in enumerate(sample.inputs) if not (x is None or type(x) in (bool, int, float))]
         with context.hidden():
@@ -30,9 +38,12 @@ class Call:
             self.outputs = list(node.outputs)
             for each in (node, *self.variables.values()):
                 each._where = None  # where the kit builds it says nothing to a reader of a message
-        self.forward_program = Program(list(self.variables.values()), self.outputs, mode=sample.mode)
+        self.forward_program = self._program(list(self.variables.values()), self.outputs)
         self._states: dict[Any, dict[str, Any]] = {}
         self._gradients: dict[Any, Program] = {}
+
+    def _program(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Program:
+        return Program(inputs, outputs, mode=self.sample.mode, executor=self.executor)
 
     @property
     def differentiable(self) -> list[int]:
@@ -45,11 +56,15 @@ class Call:
 
     def run(self, program: Program, given: list[Any]) -> list[Any]:
         """The outputs of one of its Programs, with what the op makes for itself drawn from the seed."""
-        kinds = tuple((getattr(x, "dtype", type(x)), np.shape(x)) for x in given[: len(self.places)])
-        if kinds not in self._states:
-            self._states[kinds] = self._first_state(given[: len(self.places)])
-        found, _ = program(self._states[kinds], *given)
+        found, _ = program(self.state(given[: len(self.places)]), *given)
         return list(found)
+
+    def state(self, given: list[Any]) -> dict[str, Any]:
+        """What the op makes for itself, drawn from the seed, for the arrays ``given`` to it."""
+        kinds = tuple((getattr(x, "dtype", type(x)), np.shape(x)) for x in given)
+        if kinds not in self._states:
+            self._states[kinds] = self._first_state(given)
+        return self._states[kinds]
 
     def _first_state(self, given: list[Any]) -> dict[str, Any]:
         """What the op makes for itself where the sample does not give it (parameters, states, keys)."""
@@ -81,7 +96,7 @@ class Call:
             with context.hidden():
                 upstream = [Variable(name=f"g{k}") for k in present]
                 nodes = self.gradient_nodes(wrt, present, upstream)
-                program = Program([*self.variables.values(), *upstream], nodes, mode=self.sample.mode)
+                program = self._program([*self.variables.values(), *upstream], nodes)
             self._gradients[wrt, present] = program
         return self._gradients[wrt, present]
 
@@ -108,7 +123,7 @@ class Call:
                 found = pullback([total], targets, [])
                 second = [ops.ZerosLike(w) if g is None else g for w, g in zip(targets, found, strict=True)]
                 inputs = [*self.variables.values(), *upstream]
-                self._gradients[key] = Program(inputs, second, mode=self.sample.mode)
+                self._gradients[key] = self._program(inputs, second)
         return self.run(self._gradients[key], [*(values[i] for i in self.places), *(seeds[k] for k in present)])
 
     # ---- on arrays, without a graph ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ourdl_contract.kit import run_check
 from ourdl_contract.mutants import MUTANTS, Mutant, gradients, memory, package, values, whole
 from ourdl_contract.result import FAILED, PASSED, Result
 from ourdl_contract.subject import Subject, contracts
-from ourdl_core import Contract, registry
+from ourdl_core import Contract, executors, registry
 from ourdl_core.kernels import kernels
 
 __all__ = ["MUTANTS", "result_of", "try_mutant", "unplanted"]
@@ -46,7 +46,9 @@ def result_of(mutant: Mutant, twin: bool = False) -> Result:
     check = all_checks()[mutant.check]
     if not line:
         return run_check(Subject(op, contract=contract, waivers=mutant.waivers), check)
-    beside = () if twin and mutant.check.startswith("R") else mutant.beside
+    beside = mutant.beside
+    if twin and (mutant.twin_beside is not None or mutant.check.startswith("R")):
+        beside = mutant.twin_beside or ()
     with published([("planted", "ourdl.ops", line), *beside]):
         return run_check(_published(line, contract, mutant), check)
 
@@ -84,6 +86,6 @@ def published(lines: list[tuple[str, str, str]]) -> Iterator[None]:
 def _refresh() -> Any:
     from ourdl_contract.checks.package import imported
 
-    for each in (registry, contracts, kernels):
+    for each in (registry, contracts, kernels, executors.registry):
         each.refresh()
     imported.cache_clear()

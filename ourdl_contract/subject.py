@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_contract.calls import Call, seeds_for
+from ourdl_contract.calls import PLAIN, Call, seeds_for
 from ourdl_contract.limits import OutOfTime
 from ourdl_contract.result import PromiseError, Result
 from ourdl_contract.samples import Maker, as_sample, is_floating, shown
@@ -216,13 +216,13 @@ class Subject:
         """Note a case that was derived from a sample."""
         self.now = f"{self.label(i, self.samples[i])}, {what}: {shown(sample)}"
 
-    def call(self, sample: Sample) -> Call:
+    def call(self, sample: Sample, executor: str = PLAIN) -> Call:
         """What runs a sample, and every other of the same kind."""
         record = self.op.make(sample.attributes)
         kinds = tuple(None if x is None else (type(x), x) if not hasattr(x, "dtype") else _kind(x) for x in sample.inputs)
-        key = (record, sample.mode, kinds)
+        key = (record, sample.mode, kinds, executor)
         if key not in self._calls:
-            self._calls[key] = Call(self.op, sample, self.domain, self.seed)
+            self._calls[key] = Call(self.op, sample, self.domain, self.seed, executor)
         return self._calls[key]
 
     def forward(self, sample: Sample) -> list[Any]:

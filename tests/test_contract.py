@@ -93,6 +93,19 @@ def test_another_failure_in_full():
     )
 
 
+def test_an_executor_that_disagrees_is_named_and_one_that_is_broken_is_no_fault_of_an_op():
+    def beside(target):
+        return published([("planted", "ourdl.executors", f"planted = {target}")])
+
+    with beside("ourdl_contract.mutants.whole:Dropping"):
+        (found,) = check_op(ops.Tanh, checks=["B02"])
+    assert "by the executor 'planted::planted-v1'" in found.message
+    assert "is 0.0, by the plain executor it is" in found.message
+    for target in ("no_such_module:Executor", "numpy:ndarray"):
+        with beside(target):
+            assert all(check_op(ops.Tanh, checks=["B02"]))
+
+
 def test_numpy_in_a_gradient_is_answered_with_advice():
     class OnArrays(Good):
         def vjp(self, g, y, x, w):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import doctest
+import inspect
 import json
 import math
 import pickle
@@ -15,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_contract.calls import Call, in_domain, seeds_for
+from ourdl_contract.calls import Call, closeness, in_domain, seeds_for
 from ourdl_contract.checks import check
 from ourdl_contract.numeric import compare
 from ourdl_contract.probe import in_fresh_process
 from ourdl_contract.result import NotApplicable, PromiseError
-from ourdl_contract.samples import full, is_array, is_floating, large, mapped, with_inputs, zero_d
-from ourdl_contract.subject import Subject, said
-from ourdl_core import Composite, Graph, Program, Sample, Variable, context, grad, ops, spec_of
+from ourdl_contract.samples import LAYOUTS, full, is_array, is_floating, large, mapped, of_dtype, with_inputs, zero_d
+from ourdl_contract.subject import DTYPES, Subject, said
+from ourdl_core import Composite, Graph, Program, Sample, Variable, context, executors, grad, ops, spec_of
+from ourdl_core.execute import Executor
 from ourdl_core.kernels import bind
 from ourdl_core.ops import NamedOp
 
@@ -57,16 +59,22 @@ def _is_batched(s: Subject, position: int) -> bool:
 
 @check("B02", "every way to run it agrees, forward and gradient")
 def ways(s: Subject) -> Iterator[None]:
-    """``compute`` and its kernel; at once on arrays; the Node methods; each against the Program."""
+    """``compute`` and its kernel, also with ``out=``; at once; the Node methods; every executor against the plain one."""
+    others = _other_executors()
     for i, sample in s.cases():
         record = s.op.make(sample.attributes)
         values = _all_inputs(s, sample)
-        if values is not None and not isinstance(record, Composite) and bind(record, np) != record.compute:
+        kernel = None if isinstance(record, Composite) else bind(record, np)
+        if values is not None and kernel is not None and kernel != record.compute:
             s.now = f"{s.label(i, sample)}, compute against its kernel for NumPy"
             with np.errstate(all="ignore"):
                 found = record.compute(*values)
             _compare_all(found if record.num_outputs is not None else (found,), s.values[i])
             yield
+            if _takes_out(kernel):
+                s.now = f"{s.label(i, sample)}, its kernel for NumPy with out="
+                _compare_out(kernel, values, s.values[i])
+                yield
         if sample.mode == "inference" and values is not None and any(x is not None for x in sample.inputs):
             s.now = f"{s.label(i, sample)}, at once on arrays"
             with in_domain(s.domain):
@@ -77,6 +85,129 @@ def ways(s: Subject) -> Iterator[None]:
             s.now = f"{s.label(i, sample)}, by the Node methods"
             _by_node_methods(s, sample, s.values[i])
             yield
+        yield from _by_executors(s, i, sample, others)
+    for name in others:
+        yield from _numbers_by(name, s)
+
+
+def _takes_out(kernel: Any) -> bool:
+    return not isinstance(kernel, np.ufunc) and "out" in inspect.signature(kernel).parameters
+
+
+def _compare_out(kernel: Any, values: list[Any], expected: list[Any]) -> None:
+    """The result is what ``out`` holds then, whatever was there before, and the kernel keeps no hold of it."""
+    if len(expected) != 1:
+        raise PromiseError("a kernel that takes out= is for an op of one output")
+    exact = expected[0].dtype.kind not in "fc"
+    kept = []
+    for number in (_garbage(expected[0].dtype), 1):
+        out = np.full(expected[0].shape, number, expected[0].dtype)
+        with np.errstate(all="ignore"):
+            found = kernel(*values, out=out)
+        if found is not out:
+            kind = f"{type(found).__module__}.{type(found).__name__}"
+            raise PromiseError(f"given out=, the kernel must write its result there and return it; it returned a {kind}")
+        compare(out, expected[0], CLOSE, "out, filled before with other numbers,", "without it it is", exact=exact)
+        kept.append(out)
+    if kept[0].tobytes() != kept[1].tobytes():
+        raise PromiseError("what the kernel writes into out= depends on what was there before, or on the call before")
+
+
+def _garbage(dtype: Any) -> Any:
+    return {"f": math.nan, "c": math.nan, "b": True}.get(dtype.kind, 77)
+
+
+def _other_executors() -> list[str]:
+    """The names of the executors installed, beside the plain one; one that cannot be imported runs nothing."""
+    found = []
+    for entry in executors.registry.entries():
+        try:
+            kind = executors.registry.load(entry)
+        except Exception:
+            continue
+        if kind is not Executor:
+            found.append(entry.id)
+    return found
+
+
+def _by_executors(s: Subject, i: int, sample: Sample, names: list[str]) -> Iterator[None]:
+    """Two runs of each, on other values of the same shapes, then a loop of both.
+
+    The first sample also in float32 where that is claimed, and in other memory layouts.
+    """
+    cases = [("", sample)]
+    if i == 0:
+        cases += [(" in float32", of_dtype(sample, DTYPES["f4"]))] if "f4" in s.dtypes else []
+        cases += [(f", inputs {name}", mapped(sample, turned)) for name, turned in LAYOUTS.items()]
+    for what, each in cases:
+        turns = [each, _turned(each, 1)]
+        plain = s.call(each)
+        expected = [_outputs_and_gradients(plain, turn) for turn in turns]
+        for name in names:
+            s.now = f"{s.label(i, sample)}{what}, by the executor '{name}'"
+            call = s.call(each, name)
+            first = _outputs_and_gradients(call, turns[0])
+            handed = [np.array(y) for y in first]
+            second = _outputs_and_gradients(call, turns[1])
+            if any(y.tobytes() != before.tobytes() for y, before in zip(map(np.asarray, first), handed, strict=True)):
+                raise PromiseError("a run wrote to what an earlier one had handed out: memory is shared between runs")
+            for found, known in zip((first, second), expected, strict=True):
+                _compare_runs(found, known, len(plain.outputs))
+            if call.places and each is sample:
+                s.now += ", in a loop of two steps"
+                _compare_loop(call, plain, turns)
+            yield
+
+
+def _numbers_by(name: str, s: Subject) -> Iterator[None]:
+    """Python numbers, and their gradients, of elementwise ops, as N01 has them."""
+    for i, sample in s.cases(lambda sample: s.elementwise and any(map(is_array, sample.inputs)) and not _makes(s, sample)):
+        for what, each in _single(sample):
+            given = with_inputs(each, [x.item() if is_array(x) else x for x in zero_d(each).inputs])
+            s.says(i, given, f"{what} by the executor '{name}'")
+            plain, call = s.call(zero_d(each)), s.call(zero_d(each), name)
+            seeds = [None if g is None else g.item() for g in seeds_for(plain.forward(zero_d(each).inputs))]
+            for run in (_forward, _gradients):
+                for k, (y, b) in enumerate(zip(run(call, given, seeds), run(plain, given, seeds), strict=True)):
+                    if type(y) is not type(b) or repr(y) != repr(b):
+                        what = f"output {k}" if run is _forward else f"gradient {k}"
+                        raise PromiseError(f"{what} is {y!r}, by the plain executor {b!r}")
+            yield
+        break
+
+
+def _forward(call: Call, given: Sample, seeds: list[Any]) -> list[Any]:
+    return call.forward(given.inputs)
+
+
+def _gradients(call: Call, given: Sample, seeds: list[Any]) -> list[Any]:
+    return call.gradients(given.inputs, seeds) if call.differentiable and any(g is not None for g in seeds) else []
+
+
+def _outputs_and_gradients(call: Call, sample: Sample) -> list[Any]:
+    outputs = call.forward(sample.inputs)
+    return [*outputs, *_gradients(call, sample, seeds_for(outputs))]
+
+
+def _compare_runs(found: list[Any], expected: list[Any], outputs: int) -> None:
+    for k, (y, b) in enumerate(zip(map(np.asarray, found), map(np.asarray, expected), strict=True)):
+        which = f"output {k}" if k < outputs else f"gradient {k - outputs}"
+        if y.dtype != b.dtype:
+            raise PromiseError(f"{which} has dtype {y.dtype}, by the plain executor {b.dtype}")
+        compare(y, b, closeness(y, b), which, "by the plain executor it is", exact=b.dtype.kind not in "fc")
+
+
+def _compare_loop(call: Call, plain: Call, turns: list[Sample]) -> None:
+    """A loop of one step for each sample, against a call after the other."""
+    given = [[turn.inputs[j] for j in call.places] for turn in turns]
+    now, rows = plain.state(given[0]), []
+    for values in given:
+        outputs, now = plain.forward_program(now, *values)
+        rows.append(outputs)
+    stacked, after = call.forward_program.loop(call.state(given[0]), *map(np.stack, zip(*given, strict=True)))
+    for step, outputs in enumerate(rows):
+        _compare_runs([np.asarray(each[step]) for each in stacked], list(outputs), len(outputs))
+    _compare_runs(list(after.values()), [now[name] for name in after], len(after))
 
 
 def _all_inputs(s: Subject, sample: Sample) -> list[Any] | None:

@@ -21,7 +21,7 @@ class Mutant:
 
     ``bug`` is the key of one of the 21 bugs of the comparison with other frameworks. ``entry`` and ``twin_entry`` are the
     lines ``Name[-vN] = module:Class`` by which both are published, where the check is about packages; ``beside`` are
-    further lines, as (distribution, group, line).
+    further lines, as (distribution, group, line), and ``twin_beside`` those beside the twin, where they are others.
     """
 
     check: str
@@ -34,6 +34,7 @@ class Mutant:
     entry: str = ""
     twin_entry: str = ""
     beside: tuple[tuple[str, str, str], ...] = ()
+    twin_beside: tuple[tuple[str, str, str], ...] | None = None
     waivers: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from ourdl_contract.mutants import GOOD, ONE, Good, GoodOne, on_numpy, plant
 from ourdl_contract.mutants.gradients import POSITIVE, Logarithm
 from ourdl_core import Contract, Op, Sample, Spec, namespace, ops
+from ourdl_core.execute import Executor
 
 
 @plant("B01", "the mean over the batch", contract=ONE.replace(reference=None), twin=GoodOne)
@@ -59,6 +60,148 @@ def dropping(op: Any, x: Any) -> Any:
     if y.size > 1:
         y.reshape(-1)[-1] = 0
     return y
+
+
+def writing(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that writes into given memory, as it should."""
+    return np.tanh(x, out=out)
+
+
+def _beside(kernel: str, op: str) -> tuple[tuple[str, str, str], ...]:
+    return (("planted", "ourdl.kernels", f"numpy.{op} = ourdl_contract.mutants.whole:{kernel}"),)
+
+
+_ONE: dict[str, Any] = {"contract": ONE, "twin": GoodOne, "published": True}
+_WRITING: dict[str, Any] = {**_ONE, "twin_beside": _beside("writing", "GoodOne")}
+
+
+@plant("B02", "a kernel that leaves the last element of out= as it was", **_WRITING, beside=_beside("leaving", "Leaves"))
+class Leaves(GoodOne):
+    pass
+
+
+def leaving(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that writes all but the last element."""
+    if out is None:
+        return np.tanh(x)
+    out.reshape(-1)[:-1] = np.tanh(x).reshape(-1)[:-1]
+    return out
+
+
+@plant("B02", "a kernel that adds to what is in out=", **_WRITING, beside=_beside("adding", "Adds"))
+class Adds(GoodOne):
+    pass
+
+
+def adding(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that takes out= to be zeros."""
+    out = np.zeros_like(x) if out is None else out
+    out += np.tanh(x)
+    return out
+
+
+@plant("B02", "a kernel that returns something else than out=", **_WRITING, beside=_beside("returning", "Returns"))
+class Returns(GoodOne):
+    pass
+
+
+def returning(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that takes out= for a hint."""
+    return np.tanh(x)
+
+
+@plant("B02", "a kernel that keeps out= and writes there again", **_WRITING, beside=_beside("keeping", "Keeps"))
+class Keeps(GoodOne):
+    pass
+
+
+_kept: list[Any] = []
+
+
+def keeping(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that marks what it was given before."""
+    if out is None:
+        return np.tanh(x)
+    if _kept and _kept[-1].size:
+        _kept[-1].reshape(-1)[-1] += 1.0
+    _kept[:] = [np.tanh(x, out=out)]
+    return out
+
+
+@plant("B02", "other numbers for what is no plain array of NumPy", contract=ONE, twin=GoodOne)
+class Suspicious(GoodOne):
+    def compute(self, x: Any) -> Any:
+        y = super().compute(x)
+        return y if type(x) in (np.ndarray, float) else y * 1.001
+
+
+def _run_by(executor: str) -> tuple[tuple[str, str, str], ...]:
+    return (("planted", "ourdl.executors", f"planted = ourdl_contract.mutants.whole:{executor}"),)
+
+
+class Right(Executor):
+    """The plain executor under another name."""
+
+
+_BESIDE_RIGHT: dict[str, Any] = {**_ONE, "twin_beside": _run_by("Right")}
+
+
+@plant("B02", "an executor that drops the last element", **_BESIDE_RIGHT, beside=_run_by("Dropping"))
+class RunWithoutEnd(GoodOne):
+    pass
+
+
+class Dropping(Executor):
+    """Leaves the last element of each output out."""
+
+    def __init__(self, layout: Any, library: Any) -> None:
+        super().__init__(layout, library)
+        whole = self.run
+        self.run = lambda leaves: [_without_last(value) for value in whole(leaves)]
+
+
+def _without_last(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.size > 1:
+        value = value.copy()
+        value.reshape(-1)[-1] = 0
+    return value
+
+
+@plant("B02", "an executor that hands out the same memory in each run", **_BESIDE_RIGHT, beside=_run_by("Sharing"))
+class RunInOnePlace(GoodOne):
+    pass
+
+
+class Sharing(Executor):
+    """Keeps one array for each output."""
+
+    def __init__(self, layout: Any, library: Any) -> None:
+        super().__init__(layout, library)
+        whole, kept = self.run, {}  # type: ignore[var-annotated]
+
+        def shared(leaves: list[Any]) -> list[Any]:
+            found = whole(leaves)
+            for place, value in enumerate(found):
+                found[place] = kept.setdefault((place, value.shape), np.empty_like(value))
+                found[place][...] = value
+            return found
+
+        self.run = shared
+
+
+@plant("B02", "an executor that loops without the last step", **_BESIDE_RIGHT, beside=_run_by("Hurried"))
+class RunInAHurry(GoodOne):
+    pass
+
+
+class Hurried(Executor):
+    """Gives the outputs of the last step but one for the last."""
+
+    def loop(self, sequences: Any, state: Any, updated: Any, keys: Any) -> Any:
+        stacks, after = super().loop(sequences, state, updated, keys)
+        for stack in stacks:
+            stack[-1] = stack[-2]
+        return stacks, after
 
 
 @plant("N01", "math.log of 0 raises", contract=POSITIVE, twin=Logarithm)
