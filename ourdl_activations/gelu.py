@@ -6,6 +6,9 @@ from typing import Literal
 from ourdl_core import Composite, ops
 
 
+_TWICE, _CUBE = math.sqrt(8 / math.pi), 0.044715  # of 2 * u
+
+
 class Gelu(Composite):
     """``x * Phi(x)`` with ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``, the standard normal distribution function.
 
@@ -22,6 +25,19 @@ class Gelu(Composite):
     approximate: Literal["none", "tanh"] = "none"
 
     def body(self, x):
+        return x * self._phi(x)
+
+    def _phi(self, x):
         if self.approximate == "tanh":
-            return x * ops.Sigmoid(x * (math.sqrt(8 / math.pi) * (1.0 + 0.044715 * ops.Square(x))))
-        return x * (0.5 * ops.Erfc(x * -math.sqrt(0.5)))
+            return ops.Sigmoid(x * (_TWICE * (1.0 + _CUBE * ops.Square(x))))
+        return 0.5 * ops.Erfc(x * -math.sqrt(0.5))
+
+    def vjp(self, g, y, x):
+        """``Phi(x) + x * Phi'(x)``. Of what the body computes only ``Phi(x)`` is used again, the rest is computed anew: to keep
+        it from forward to backward would take several times the memory."""
+        phi = self._phi(x)
+        if self.approximate == "tanh":
+            density = phi * (1.0 - phi) * (_TWICE * (1.0 + 3 * _CUBE * ops.Square(x)))
+        else:
+            density = ops.Exp(-0.5 * ops.Square(x)) * (1 / math.sqrt(2 * math.pi))
+        return g * (phi + x * density)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,8 @@ import numpy as np
 from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.infer import checked, infer
 from ourdl_core.keys import next_key
-from ourdl_core.node import like, owner_of
+from ourdl_core.naming import owner_of
+from ourdl_core.node import like
 from ourdl_core.numbers import NUMBER_TYPES, to_number
 
 if TYPE_CHECKING:
@@ -90,24 +92,27 @@ class Executor:
 
     def timings(self, leaves: list[Any], repeats: int) -> list[Timing]:
         """How long each call takes, the median of ``repeats`` runs."""
-        layout = self.layout
-        seconds: list[list[float]] = [[] for _ in layout.steps]
-        sizes = [0] * len(layout.steps)
-        with nullcontext() if layout.scalar else np.errstate(all="ignore"):
-            for _ in range(repeats):
-                values = (leaves if self.library is np else self._of_library(leaves)) + layout.rest
-                for i, step in enumerate(layout.steps):
-                    began = time.perf_counter()
-                    value = step.function(*step.inputs(values))
-                    seconds[i].append(time.perf_counter() - began)
-                    if type(value) not in _FINISHED:
-                        value = finish(value, step.inputs(values), step.node)
-                    values[step.output] = value
-                    sizes[i] = _bytes(value)
-                    for place in step.dead:
-                        values[place] = None
-        rows = zip(layout.steps, seconds, sizes, strict=True)
-        return [Timing(*named(step.node), "compute", median(each), size) for step, each, size in rows]
+        clocks = [_Clock(step.function) for step in self.layout.steps]
+        steps = [step._replace(function=clock) for step, clock in zip(self.layout.steps, clocks, strict=True)]
+        executor = Executor(replace(self.layout, steps=steps), self.library)
+        for _ in range(repeats):
+            executor.run(leaves)
+        rows = zip(steps, clocks, strict=True)
+        return [Timing(*named(step.node), "compute", median(clock.seconds), clock.bytes) for step, clock in rows]
+
+
+class _Clock:
+    """A function that notes how long its calls take, and how many bytes the last one gave."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.seconds, self.bytes = function, list[float](), 0
+
+    def __call__(self, *inputs: Any) -> Any:
+        began = time.perf_counter()
+        value = self.function(*inputs)
+        self.seconds.append(time.perf_counter() - began)
+        self.bytes = sum(int(getattr(each, "nbytes", 0)) for each in (value if type(value) is tuple else (value,)))
+        return value
 
 
 class Stepper:
@@ -165,11 +170,6 @@ def named(node: Node | None) -> tuple[str, str]:
         return "", ""
     of = node.parents[0] if node.op is None and node.parents else node
     return owner_of(of), of.kind  # type: ignore[arg-type, union-attr]
-
-
-def _bytes(value: Any) -> int:
-    many = value if type(value) is tuple else (value,)
-    return sum(int(getattr(each, "nbytes", 0)) for each in many)
 
 
 def run(layout: Layout, leaves: list[Any]) -> list[Any]:

@@ -13,7 +13,8 @@ from ourdl_core.arrays import Spec
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.function import all_made
 from ourdl_core.infer import as_node
-from ourdl_core.node import Constant, Node, Output, make_node, order_of, owner_of
+from ourdl_core.naming import owner_of
+from ourdl_core.node import Constant, Node, Output, make_node, order_of
 from ourdl_core.op import Composite, outputs_of
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ourdl_core import context
 from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.node import Constant, Node, Output, Variable, order_of
-from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_core.numbers import NUMBER_TYPES, number_namespace
 
 if TYPE_CHECKING:
     from ourdl_core.op import Op
@@ -148,8 +148,8 @@ def _run(op: Op, specs: Sequence[Spec | None], probe: int) -> list[Spec]:
             raise MemoryError(f"{type(op).__name__} has no shape rule, and {shape} is too large to try it on: write infer")
     try:
         with np.errstate(all="ignore"):
-            numbers = NUMBER_TYPES.issuperset(map(type, values))  # kernels are for arrays
-            value = (op.compute if numbers else bind(op, np))(*values)
+            numbers = NUMBER_TYPES.issuperset(map(type, values))
+            value = bind(op, number_namespace if numbers else np)(*values)
     except Exception as error:
         if any(spec is not None and None in spec.shape for spec in specs):
             shown = ", ".join(str(spec) for spec in specs)

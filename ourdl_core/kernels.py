@@ -20,6 +20,7 @@ import numpy as np
 from ourdl_core.errors import OpError, OpWarning
 from ourdl_core.index import Entry
 from ourdl_core.names import normalise, parse
+from ourdl_core.numbers import number_namespace
 
 Place = tuple[str, str]  # the id of an op, and the name of an array library
 
@@ -39,7 +40,7 @@ class Kernels:
         """What computes ``op`` on arrays of ``library``: its kernel where there is one, else its ``compute``."""
         from ourdl_core.ops import registry
 
-        identity = registry.id_of(type(op))
+        identity = None if library is number_namespace else registry.id_of(type(op))  # kernels are for arrays
         kernel = None if identity is None else self._kernel((identity, library.__name__.partition(".")[0]))
         if kernel is None:
             return op.compute  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.infer import infer
 from ourdl_core.kernels import bind
 from ourdl_core.node import Constant, Node, Output, order_of
-from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_core.numbers import NUMBER_TYPES, number_namespace
 
 
 class Step(NamedTuple):
@@ -54,7 +54,7 @@ class Builder:
     def __init__(self, leaves: Sequence[Node], outputs: Sequence[Node], library: Any) -> None:
         self.library = library
         self.leaves = list(leaves)
-        self.numbers = all(leaf.spec.number for leaf in leaves)  # then kernels, which are for arrays, are of no use
+        self.numbers = all(leaf.spec.number for leaf in leaves)
         self.place: dict[Node, int] = {leaf: i for i, leaf in enumerate(leaves)}
         self.shape_place: dict[Node, int] = {}
         self.count = len(leaves)
@@ -102,7 +102,7 @@ class Builder:
         else:
             assert node.op is not None
             self._check_shapes(node)
-            function = node.op.compute if self.numbers else bind(node.op, self.library)
+            function = bind(node.op, number_namespace if self.numbers else self.library)
             inputs = tuple(self._input(node, i, p) for i, p in enumerate(node.parents))
             folded = self._fold(function, inputs, node)
             self.place[node] = self._step(function, inputs, node) if folded is None else folded

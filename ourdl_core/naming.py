@@ -61,3 +61,9 @@ def unique_names(variables: Sequence[Variable]) -> list[str]:
             )
         found[name] = variable
     return list(found)
+
+
+def owner_of(node: Node) -> str:
+    """The name of the node that a person wrote, of which ``node`` is a part; empty where there is none."""
+    label = node._label if node._inside is None else node._inside
+    return "" if label is None else label.root.text or ""

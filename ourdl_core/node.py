@@ -295,12 +295,6 @@ def _new_run(node: Node) -> Run:
     return node._run
 
 
-def owner_of(node: Node) -> str:
-    """The name of the node that a person wrote, of which ``node`` is a part; empty where there is none."""
-    label = node._label if node._inside is None else node._inside
-    return "" if label is None else label.root.text or ""
-
-
 def make_node(op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
     """The node of ``op`` on ``parents``, which are bound to its slots already."""
     node = Node.__new__(Node)

@@ -45,10 +45,12 @@ class Attention(Composite):
 
 
 def _weights(scores, allowed):
-    """Softmax over what is allowed; all 0 where nothing is (the NaN of Softmax is not chosen, nor is its gradient)."""
+    """Softmax over what is allowed; all 0 where nothing is."""
     if allowed is None:
         return ops.Softmax(scores)
-    return ops.Where(allowed, ops.Softmax(ops.Where(allowed, scores, -np.inf)), 0.0)
+    count = ops.Sum(ops.Cast(allowed, to=scores.dtype), axis=-1, keepdims=True)
+    some = ops.Minimum(count, 1.0)  # 0 where nothing is allowed: there Softmax is that of equal scores
+    return ops.Softmax(ops.Where(allowed, scores, ops.Where(some > 0, -np.inf, ops.ZerosLike(some)))) * some
 
 
 def _parts_of(mask):

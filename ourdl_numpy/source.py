@@ -58,6 +58,8 @@ class Source:
             if leaf.number in self.owned:
                 self._fixed.add(leaf.number)
         self._emit()
+        for call in calls:  # what the source does not refer to is let go: large constants
+            call.args, call.keywords = tuple(call.inputs()), {}
 
     # ---- names --------------------------------------------------------------------------------------------------------
 
