@@ -241,7 +241,7 @@ def _called(call: Any) -> str:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
         return f"np.{owner.__name__}.{function.__name__}"
-    return {"_getitem": "x[...]", "_view_as": "x.view"}.get(function.__name__, f"np.{function.__name__}")
+    return {"_getitem": "x[...]", "view_as": "x.view"}.get(function.__name__, f"np.{function.__name__}")
 
 
 class OwningStepper(Stepper):

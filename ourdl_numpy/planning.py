@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ourdl_numpy.chains import Chain, chains_of, elementwise
 from ourdl_numpy.tracing import Call, Traced, TracedArray
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -20,11 +21,15 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 @dataclass(eq=False)
 class Storage:
-    """A piece of memory, from the call that first writes it to the last that uses it."""
+    """A piece of memory, from the call that first writes it to the last that needs it.
+
+    ``used`` is the last call that uses what is in it now.
+    """
 
     size: int
     first: int
     last: int
+    used: int = -1
     offset: int = -1
 
 
@@ -34,7 +39,8 @@ class Memory:
 
     ``arena``: where in the arena it lies. ``fresh``: made for the caller in each run. ``owned``: written over the leaf of
     that number. ``ends``: which allocated values are let go after which call. ``late``: pairs of a leaf and the value that
-    is copied into it at the end.
+    is copied into it at the end. ``chains``: the calls that are done block by block, by where they begin; ``blocks``: the
+    chain of a value that has memory for one block.
     """
 
     calls: list[Call]
@@ -43,6 +49,8 @@ class Memory:
     owned: dict[int, int] = field(default_factory=dict)
     ends: dict[int, list[Traced]] = field(default_factory=dict)
     late: list[tuple[Traced, Traced]] = field(default_factory=list)
+    chains: dict[int, Chain] = field(default_factory=dict)
+    blocks: dict[int, Chain] = field(default_factory=dict)
     size: int = 0
 
 
@@ -58,8 +66,8 @@ def planned(calls: Sequence[Call], outputs: Sequence[Any], updates: Sequence[tup
             memory.fresh.add(value.base.number)
     made = {result.number: i for i, call in enumerate(calls) for result in call.results}
     _place_updates(memory, updates, last, made)
+    memory.chains = {chain.begin: chain for chain in chains_of(calls, last, {leaf.number for leaf, _ in updates})}
     _place_results(memory, last)
-    memory.size = _offsets(list(dict.fromkeys(memory.arena.values())))
     for i, call in enumerate(calls):
         for result in () if call.out else call.results:
             if isinstance(result, TracedArray) and result.base is result and last[result.number] < len(calls):
@@ -170,34 +178,62 @@ def _writes(value: Any) -> bool:
     return isinstance(value, TracedArray) and value.call is not None and value.call.out and value.base is value
 
 
-def elementwise(call: Call) -> bool:
-    """Whether each element of the result depends on the elements at its place alone, so that it may be written there."""
-    return call.form == "ufunc" and call.function.signature is None
-
-
 def _place_results(memory: Memory, last: dict[int, int]) -> None:
+    """A place in the arena for each result; for what stays within a chain, a block in a piece that the chain has."""
+    whole: list[Storage] = []
+    chain: Chain | None = None
+    parts: list[Storage] = []
+    scratch: list[tuple[Storage, list[Storage]]] = []
     for i, call in enumerate(memory.calls):
-        if not call.out:
-            continue
+        if i in memory.chains:
+            chain, parts = memory.chains[i], []
+            scratch.append((Storage(0, chain.begin, chain.end - 1), parts))
+            _keep_to_the_end(memory, chain, last)
+        elif chain is not None and i >= chain.end:
+            chain = None
         result = call.results[0]
-        if result.number in memory.fresh or result.number in memory.owned:
+        if not call.out or result.number in memory.fresh or result.number in memory.owned:
             continue
-        found = _reusable(memory, call, last, i)
+        inside = chain is not None and result.number in chain.inside - memory.owned.keys()
+        found = _reusable(memory, call, last, i, inside)
         if found is None:
-            found = Storage(max(result.array.nbytes, 1), i, i)
-        found.last = max(found.last, last[result.number])
+            size = chain.block * result.array.itemsize if inside and chain is not None else result.array.nbytes
+            found = Storage(max(size, 1), i if inside or chain is None else chain.begin, i)
+            (parts if inside else whole).append(found)
+        found.used = last[result.number]
+        found.last = max(found.last, found.used, chain.end - 1 if chain is not None and not inside else 0)
         memory.arena[result.number] = found
+        if inside and chain is not None:
+            memory.blocks[result.number] = chain
+    for piece, parts in scratch:
+        piece.size = _offsets(parts)
+    memory.size = _offsets([*whole, *(piece for piece, _ in scratch)])
+    for piece, parts in scratch:
+        for part in parts:
+            part.offset += piece.offset
 
 
-def _reusable(memory: Memory, call: Call, last: dict[int, int], i: int) -> Storage | None:
-    """The memory of an input that is not used after ``call``, where the result may be written over it."""
+def _keep_to_the_end(memory: Memory, chain: Chain, last: dict[int, int]) -> None:
+    """What a chain reads is read again for each block: it stays until the chain ends."""
+    for call in memory.calls[chain.begin : chain.end]:
+        for value in call.inputs():
+            found = memory.arena.get(value.base.number)
+            if found is not None and found.last < chain.end - 1:
+                found.last = chain.end - 1
+
+
+def _reusable(memory: Memory, call: Call, last: dict[int, int], i: int, inside: bool) -> Storage | None:
+    """The memory of an input that is not used after ``call``, where the result may be written over it.
+
+    Where that is a block, only a result that is one too is written there.
+    """
     if not elementwise(call):
         return None
     result = call.results[0].array
     for value in call.inputs():
         base = value.base
         found = memory.arena.get(base.number)
-        if found is None or last[base.number] != i or found.last != i:
+        if found is None or last[base.number] != i or found.used != i or (base.number in memory.blocks) != inside:
             continue
         others = [each for each in call.inputs() if each.base is base]
         if all(_covers(each.array, base.array, result) for each in others):

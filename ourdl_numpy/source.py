@@ -5,20 +5,18 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ourdl_core.execute import finish, named
-from ourdl_numpy.planning import ALIGNMENT, Memory, elementwise, planned
-from ourdl_numpy.tracing import Call, Traced, TracedArray, TracedNumber, in_c_order
+from ourdl_numpy.chains import Chain
+from ourdl_numpy.planning import ALIGNMENT, Memory, planned
+from ourdl_numpy.tracing import Call, Traced, TracedArray, TracedNumber, in_c_order, view_as
 
 MOST_INLINE = 8  # elements of a constant that is written into the source
 # Elements of a row of a constant that ``maximum`` is given: three times as fast as with one number.
 SHORTEST_ROW, LONGEST_ROW = 64, 8192
-# Bytes: arrays of elementwise calls that are together larger than LARGE are worked on in blocks, which stay in the cache.
-LARGE, SMALLEST_PIECE, BLOCK = 1 << 24, 1 << 21, 1 << 17
 _WHOLE_ROWS = (np.maximum, np.minimum)
 
 
@@ -52,7 +50,6 @@ class Source:
         self._lines: list[str] = []
         self._fixed: set[int] = set()  # values that are the same object in each run
         self._slots: dict[Any, str] = {}
-        self._written = 0  # the calls before this one are written
         for leaf, name in zip(leaves, names, strict=True):
             self._names[leaf.number] = self._name(name)
             if leaf.number in self.owned:
@@ -146,11 +143,13 @@ class Source:
 
     def _emit(self) -> None:
         node = None
-        chains = self._chains()
+        done = 0
         for i, call in enumerate(self.memory.calls):
-            if i in chains:
-                self._chain(self.memory.calls[i : chains[i]])
-            if i < self._written:
+            if i in self.memory.chains:
+                chain = self.memory.chains[i]
+                done = chain.end
+                self._chain(chain, self.memory.calls[i:done])
+            if i < done:
                 continue
             if call.node is not node and not self._is_fixed_view(call):
                 node = call.node
@@ -165,70 +164,27 @@ class Source:
 
     # ---- chains of elementwise calls on large arrays, in blocks -------------------------------------------------------
 
-    def _chains(self) -> dict[int, int]:
-        """Where a chain begins and ends: calls on arrays of one size that together are too large for the cache."""
-        found: dict[int, int] = {}
-        begin, size = 0, 0
-        places: dict[int, tuple[int, int]] = {}
-        for i, call in enumerate([*self.memory.calls, None]):
-            if call is not None and self._is_fixed_view(call):
-                continue
-            fits = call is not None and self._fits(call, size if places else 0, places)
-            if not fits:
-                if len(places) > 0 and size and sum(n for _, n in places.values()) >= LARGE and i - begin >= 3:
-                    found[begin] = i
-                places, begin, size = {}, i, 0
-                fits = call is not None and self._fits(call, 0, places)
-            if fits and call is not None:
-                begin = i if not places else begin
-                size = call.results[0].array.size
-                places.update(self._pieces(call))
-            else:
-                begin = i + 1
-        return found
-
-    def _pieces(self, call: Call) -> dict[int, tuple[int, int]]:
-        """The memory that an elementwise call works on: offset in the arena and bytes, by the value that owns it."""
-        found = {}
-        for value in (*(each for each in call.inputs() if isinstance(each, TracedArray) and each.ndim), *call.results):
-            storage = self.memory.arena.get(value.base.number)
-            key = value.base.number if storage is None else -1 - storage.offset
-            found[key] = (-1 if storage is None else storage.offset, value.array.nbytes)
-        return found
-
-    def _fits(self, call: Call, size: int, places: dict[int, tuple[int, int]]) -> bool:
-        """Whether a call may be done block by block, after those that work on ``places``."""
-        if not elementwise(call) or not call.out or call.results[0].number in self.memory.fresh:
-            return False
-        result = call.results[0].array
-        if result.nbytes < SMALLEST_PIECE or size not in (0, result.size):
-            return False
-        for value in call.args:
-            if isinstance(value, TracedArray) and value.ndim:
-                large = value.size == result.size and value.flags.c_contiguous
-                kept = value.base.number in self.memory.arena or value.base.number in self.memory.owned
-                if not large or not (kept or value.base.number in self.owned):
-                    return False
-            elif not isinstance(value, Traced) and np.size(value) != 1:
-                return False
-        pieces = {**places, **self._pieces(call)}.values()
-        spans = sorted({each for each in pieces if each[0] >= 0})
-        return all(a[0] + a[1] <= b[0] for a, b in pairwise(spans))
-
-    def _chain(self, calls: Sequence[Call]) -> None:
-        """The calls for one block after the other, each of which stays in the cache."""
-        used: dict[str, str] = {}
-        block = max(1, BLOCK // max(call.results[0].array.itemsize for call in calls if call.form != "view"))
+    def _chain(self, chain: Chain, calls: Sequence[Call]) -> None:
+        """The calls of a chain for one block after the other."""
+        whole: dict[str, str] = {}  # arrays, and the names of their blocks
+        block: dict[str, str] = {}  # arrays of the size of a block; the last may need less of it
         lines: list[tuple[str, Call | None]] = []
         node = None
 
-        def shown(value: Any) -> str:
+        def name_of(name: str, places: dict[str, str]) -> str:
+            if name not in places:
+                places[name] = self._name(f"{name}_block")
+            return places[name]
+
+        def shown(value: Any, call: Call) -> str:
+            if isinstance(value, np.ndarray):
+                number = value.reshape(-1)[0]
+                if call.function in _WHOLE_ROWS and chain.block >= SHORTEST_ROW:
+                    return name_of(self._row(np.full(chain.block, number)), block)
+                return self._show(np.asarray(number))
             if not isinstance(value, TracedArray) or not value.ndim:
                 return self._show(value)
-            name = self._names[value.number]
-            if name not in used:
-                used[name] = self._name(f"{name}_block")
-            return used[name]
+            return name_of(self._names[value.number], block if value.base.number in self.memory.blocks else whole)
 
         for call in calls:
             if call.form == "view":
@@ -238,18 +194,16 @@ class Source:
                 node = call.node
                 lines.append((self._commented(node), None))
             self._target(call)
-            operands = ", ".join(shown(each) for each in call.args)
-            lines.append((f"{self._imported(call.function)}({operands}, out={shown(call.results[0])})", call))
+            operands = ", ".join(shown(each, call) for each in call.args)
+            lines.append((f"{self._imported(call.function)}({operands}, out={shown(call.results[0], call)})", call))
+        cuts = [f"{name}.reshape(-1)[i : i + {chain.block}]" for name in whole]
+        cuts += [f"{name}[: {chain.size} - i]" for name in block]
         blocks = self._name("blocks")
-        arrays = ", ".join(f"{name}.reshape(-1)" for name in used)
-        size = calls[-1].results[0].array.size
-        cut = f"[each[i : i + {block}] for each in ({arrays},)]"
-        self._setup.append(f"{blocks} = [{cut} for i in range(0, {size}, {block})]")
-        self._line(f"for {', '.join(used.values())}, in {blocks}:", None)
+        self._setup.append(f"{blocks} = [({', '.join(cuts)},) for i in range(0, {chain.size}, {chain.block})]")
+        self._line(f"for {', '.join([*whole.values(), *block.values()])}, in {blocks}:", None)
         for text, each in lines:
             if text:
                 self._line(f"    {text}", each)
-        self._written = self.memory.calls.index(calls[-1]) + 1
 
     def _comment(self, node: Any) -> None:
         text = self._commented(node)
@@ -352,10 +306,12 @@ class Source:
             self._line(f"{name} = empty({array.shape}, {array.dtype.str!r})", None)
             self._imports["empty"] = np.empty
         else:
-            key = (self.memory.arena[number].offset, array.dtype.str, array.shape)
+            chain = self.memory.blocks.get(number)
+            shape = array.shape if chain is None else (chain.block,)
+            key = (self.memory.arena[number].offset, array.dtype.str, shape)
             if key not in self._slots:
                 self._slots[key] = self._new(result)
-                self._setup.append(f"{self._slots[key]} = np.ndarray({array.shape}, {key[1]!r}, arena, {key[0]})")
+                self._setup.append(f"{self._slots[key]} = np.ndarray({shape}, {key[1]!r}, arena, {key[0]})")
             self._names[number] = self._slots[key]
             self._fixed.add(number)
         return self._names[number]
@@ -378,12 +334,14 @@ class Source:
     def _view_text(self, call: Call) -> str:
         x, *rest = call.args
         shown = self._show(x)
+        if isinstance(x, Traced) and x.base.number in self.memory.blocks and call.function is not view_as:
+            return shown  # of a block, whatever its shape, the elements are the same
         name = getattr(call.function, "__name__", "")
         if call.function is np.reshape:
             return f"{shown}.reshape({self._show(tuple(rest[0]))})"
         if call.function is np.transpose:
             return f"{shown}.transpose({self._show(tuple(rest[0]))})"
-        if name == "_view_as":
+        if call.function is view_as:
             return f"{shown}.view({rest[0].str!r})"
         if name == "_getitem":
             return f"{shown}[{self._show(rest[0])}]"
@@ -451,7 +409,8 @@ class Source:
         self.first_line = len(head) + 2 + len(body) + 1
         for i, line in enumerate(self._lines):
             if timed and self.calls[i] is not None:
-                body.append(f"        began = perf_counter(); {line}; seconds[{i}] += perf_counter() - began")
+                indent = " " * (len(line) - len(line.lstrip()))
+                body.append(f"        {indent}began = perf_counter(); {line.lstrip()}; seconds[{i}] += perf_counter() - began")
             else:
                 body.append(f"        {line}")
         return "\n".join([*head, "", "", *body, "", "    return run", ""])

@@ -645,7 +645,7 @@ def _where(tracer: Tracer, condition: Any, x: Any, y: Any, /) -> Any:
     else:
         differing = _masked(tracer, tracer.call(np.bitwise_xor, (x, y), {}), condition)
         chosen = tracer.call(np.bitwise_xor, (differing, y), {})
-    return tracer.call(_view_as, (chosen, dtype), {})
+    return tracer.call(view_as, (chosen, dtype), {})
 
 
 def _masked(tracer: Tracer, x: Any, mask: Any) -> Any:
@@ -658,11 +658,17 @@ def _masked(tracer: Tracer, x: Any, mask: Any) -> Any:
 def _bits(tracer: Tracer, x: Any, dtype: Any, bits: Any) -> Any:
     if not isinstance(x, TracedArray):
         return np.asarray(x, dtype).view(bits)
-    return tracer.call(_view_as, (_astype(tracer, x, dtype), bits), {})
+    return tracer.call(view_as, (_astype(tracer, x, dtype), bits), {})
 
 
-def _view_as(x: Any, dtype: Any) -> Any:
+def view_as(x: Any, dtype: Any) -> Any:
     return x.view(dtype)
+
+
+def _round(tracer: Tracer, x: Any, /, decimals: int = 0) -> Any:
+    if decimals != 0 or x.dtype.kind != "f":
+        return tracer.note("function", np.round, (x, decimals), {})
+    return tracer.call(np.rint, (x,), {})
 
 
 def _clip(tracer: Tracer, x: Any, /, min: Any = None, max: Any = None) -> Any:
@@ -700,6 +706,7 @@ _HANDLERS: dict[Any, Any] = {
     np.ones_like: _like(np.ones_like),
     np.full_like: _like(np.full_like),
     np.clip: _clip,
+    np.round: _round,
 }
 _METHODS: dict[str, Any] = {
     name: getattr(np, name)
@@ -725,7 +732,7 @@ OF_SHAPES = OF_SHAPES_OF_ALL | frozenset((
     np.atleast_2d, np.real, np.imag, np.i0, np.sinc, np.nansum, np.nanmax, np.nanmin, np.nanmean, np.linalg.norm,
     np.linalg.inv, np.linalg.det, np.linalg.cholesky, np.linalg.matrix_norm, np.linalg.vector_norm,
     np.linalg.matrix_transpose, np.linalg.diagonal, np.linalg.trace, np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft,
-    _view_as,
+    view_as,
 ))  # fmt: skip
 # Functions that write into a given array of the shape, dtype and order of what they would return.
 WITH_OUT = frozenset((
