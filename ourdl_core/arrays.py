@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Spec:
 
     def unsized(self) -> Spec:
         """The same rank and dtype, with every size unknown."""
-        return Spec((None,) * len(self.shape), self.dtype, self.number)
+        return self if self.number else one_spec((None,) * len(self.shape), self.dtype)
 
     def __str__(self) -> str:
         if self.number:
@@ -80,9 +81,17 @@ def dtype_of(value: Any) -> np.dtype[Any]:
 
 def spec_of(value: Any) -> Spec:
     """The spec of a value that exists."""
-    if type(value) in NUMBER_TYPES:
-        return Spec((), _DTYPE_OF_NUMBER[type(value)], number=True)
-    return Spec(tuple(value.shape), dtype_of(value))
+    found = _SPEC_OF_NUMBER.get(type(value))
+    return one_spec(tuple(value.shape), dtype_of(value)) if found is None else found
+
+
+@lru_cache(maxsize=1024)
+def one_spec(shape: tuple[int | None, ...], dtype: np.dtype[Any]) -> Spec:
+    """The spec of arrays of this shape and dtype: one object for equal ones, which are then quick to tell."""
+    return Spec(shape, dtype)
+
+
+_SPEC_OF_NUMBER = {kind: Spec((), dtype, number=True) for kind, dtype in _DTYPE_OF_NUMBER.items()}
 
 
 def as_value(value: Any, what: Any = "a value", copy: bool = True) -> Any:

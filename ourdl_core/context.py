@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ourdl_core.graph import Graph
+
+
+@cache
+def _is_ours(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0].startswith("ourdl")
+
+
+def caller(calls: int) -> tuple[Any, int] | None:
+    """Code and place in it of the nearest frame outside OurDL, ``calls`` up or more: where a person built a node."""
+    frame = sys._getframe(calls)
+    while frame is not None and _is_ours(frame.f_globals.get("__name__")):
+        frame = frame.f_back  # type: ignore[assignment]
+    return (frame.f_code, frame.f_lasti) if frame is not None else None
+
+
+def place_text(where: tuple[Any, int]) -> str:
+    """``file:line`` of a place in code."""
+    code, place = where
+    line = next((line for start, end, line in code.co_lines() if start <= place < end), None)
+    return f"{code.co_filename}:{line or code.co_firstlineno}"
 
 
 class Label:
@@ -48,7 +72,8 @@ class Label:
 class Trace:
     """One run of a body: where its nodes get local names, and where what they make is kept from run to run.
 
-    ``rules`` says how the shape of what was made in this run follows from nodes of this run.
+    ``rules`` says how the shape of what was made in this run follows from nodes of this run. ``lower`` brings nodes into
+    primitive form, where a Program is being laid out.
     """
 
     label: Label
@@ -57,6 +82,7 @@ class Trace:
     rules: dict[Any, Any] = field(default_factory=dict)
     names: Any = None
     taken: dict[str, int] = field(default_factory=dict)
+    lower: Any = None
 
     def local_name(self, word: str, name: str | None) -> str:
         """``name``, or the next free ``word_1``, ``word_2``; the same in every run of one body."""
@@ -85,6 +111,35 @@ class Clock:
         self.last: Any = None
 
 
+class LayingOut:
+    """The lock under which Programs are laid out, which runs bodies of ops that note what they make. Its holder may take it
+    again. Meanwhile the collector of cycles rests: what is made lives long, and it would search all of it again and again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._holds = 0
+        self._collects = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._holds += 1
+        if self._holds == 1:
+            self._collects = gc.isenabled()
+            gc.disable()
+
+    def __exit__(self, *exception: object) -> None:
+        self._holds -= 1
+        if self._holds == 0 and self._collects:
+            if gc.get_count()[0] > MANY and not gc.get_freeze_count():
+                gc.freeze()  # one step to the oldest generation, without a search of each younger one
+                gc.unfreeze()
+            gc.enable()
+        self._lock.release()
+
+
+# So many objects are not searched where they are young.
+MANY = 100_000
 clock = Clock()
 graph: ContextVar[Graph | None] = ContextVar("ourdl_graph", default=None)
 trace: ContextVar[Trace | None] = ContextVar("ourdl_trace", default=None)
@@ -111,6 +166,16 @@ def hidden() -> Iterator[None]:
         yield
     finally:
         graph.reset(token)
+
+
+@contextmanager
+def without_trace() -> Iterator[None]:
+    """Nodes made inside belong to no body."""
+    token = trace.set(None)
+    try:
+        yield
+    finally:
+        trace.reset(token)
 
 
 @contextmanager

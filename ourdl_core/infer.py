@@ -33,6 +33,13 @@ class UndeclaredError(TypeError):
 def spec_of_node(node: Node) -> Any:
     """The spec of ``node`` (a tuple of them for several outputs), inferred from what its Variables declare."""
     if node._spec is None:
+        key = [id(node.op)]
+        for parent in node.parents:  # 0 is the identity of nothing
+            key.append(id(None) if parent is None else 0 if parent._spec is None else id(parent._spec))
+        known = _known.get(tuple(key))
+        if known is not None:
+            node._spec = known[0]
+            return known[0]
         for each in order_of([node], stop=_Known()):
             if each._spec is None:
                 each._spec = _spec_of_one(each)
@@ -53,7 +60,9 @@ def _spec_of_one(node: Node) -> Any:
         return spec_of_node(parent)[node.index]
     if isinstance(node, Variable):
         return _spec_of_variable(node)
-    return infer_node(node, tuple(None if p is None else p._spec for p in node.parents))
+    specs = tuple([None if p is None else p._spec for p in node.parents])
+    known = _known.get((id(node.op), *map(id, specs)))
+    return infer_node(node, specs) if known is None else known[0]
 
 
 def infer_node(node: Node, specs: tuple[Any, ...]) -> Any:
@@ -97,7 +106,23 @@ def spec_of_made(rule: Any, specs: dict[str, Any]) -> Spec:
 
 def infer(op: Op, specs: tuple[Any, ...]) -> Any:
     """The output spec of ``op`` on inputs of ``specs``; a tuple of them for several outputs."""
-    return _infer(op, specs) if op.functions() else _infer_once(op, specs)
+    if op.functions():
+        return _infer(op, specs)
+    if len(specs) > MOST_INPUTS:
+        return _infer_once(op, specs)
+    key = (id(op), *map(id, specs))
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        known = _known[key] = (_infer_once(op, specs), op, specs)
+    return known[0]
+
+
+# What was inferred, by the identity of op and specs, which are held so that the numbers stay theirs.
+_known: dict[tuple[int, ...], tuple[Any, Op, tuple[Any, ...]]] = {}
+MOST_KNOWN = 4096
+MOST_INPUTS = 16
 
 
 @lru_cache(maxsize=4096)

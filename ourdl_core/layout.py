@@ -13,7 +13,7 @@ import numpy as np
 from ourdl_core.arrays import Spec, spec_of
 from ourdl_core.infer import infer
 from ourdl_core.kernels import bind
-from ourdl_core.node import Constant, Node, Output, order_of
+from ourdl_core.node import Node, Output
 from ourdl_core.numbers import NUMBER_TYPES, number_namespace
 
 
@@ -49,9 +49,9 @@ class Layout:
 
 
 class Builder:
-    """Makes the layout of ``outputs``, whose leaves are ``leaves``."""
+    """Makes the layout of ``outputs``, whose leaves are ``leaves``, from all their nodes in ``order``."""
 
-    def __init__(self, leaves: Sequence[Node], outputs: Sequence[Node], library: Any) -> None:
+    def __init__(self, leaves: Sequence[Node], outputs: Sequence[Node], order: Sequence[Node], library: Any) -> None:
         self.library = library
         self.leaves = list(leaves)
         self.numbers = all(leaf.spec.number for leaf in leaves)
@@ -61,15 +61,17 @@ class Builder:
         self.steps: list[tuple[Any, tuple[int, ...], int, Node | None]] = []
         self.known: dict[int, Any] = {}
         self.outputs = list(outputs)
-        self.sound: set[Node] = set(leaves)  # the nodes whose shape could be told
-        self.computed, self.shaped = _wanted(self.outputs)
+        self.order = order
+        self.computed, self.shaped = _wanted(self.order, self.outputs)
+        self.bound: dict[int, tuple[Any, bool]] = {}  # for an op, by identity: what computes it, whether it takes shapes
         self.nodes: list[Node] = []
 
     def build(self) -> Layout:
-        for node in order_of(self.outputs):
-            if node in self.computed:
-                self._compute(node)
-            if node in self.shaped:
+        place, computed, shaped = self.place, self.computed, self.shaped
+        for node in self.order:
+            if node not in place and (computed is None or node in computed):
+                place[node] = self._compute(node)
+            if shaped and node in shaped:
                 self._shape(node)
         outputs = [self.place[node] for node in self.outputs]
         rest = [self.known.get(i) for i in range(len(self.leaves), self.count)]
@@ -90,38 +92,43 @@ class Builder:
             seen.add(place)
         return found
 
-    def _compute(self, node: Node) -> None:
-        if node in self.place:
-            return
-        if isinstance(node, Constant):
-            self.sound.add(node)
-            self.place[node] = self._of_library(node.value)
-        elif isinstance(node, Output):
-            self.sound.update([node] if node.parents[0] in self.sound else [])
-            self.place[node] = self._step(itemgetter(node.index), (self.place[node.parents[0]],), node)  # type: ignore[index]
-        else:
-            assert node.op is not None
+    def _compute(self, node: Node) -> int:
+        """The place of the value of ``node``."""
+        op = node.op
+        if op is None:
+            if isinstance(node, Output):
+                return self._step(itemgetter(node.index), (self.place[node.parents[0]],), node)  # type: ignore[index]
+            return self._of_library(node._value)  # a constant
+        if node._spec is None:
             self._check_shapes(node)
-            function = bind(node.op, number_namespace if self.numbers else self.library)
-            inputs = tuple(self._input(node, i, p) for i, p in enumerate(node.parents))
-            folded = self._fold(function, inputs, node)
-            self.place[node] = self._step(function, inputs, node) if folded is None else folded
+        bound = self.bound.get(id(op))
+        if bound is None:
+            function = bind(op, number_namespace if self.numbers else self.library)
+            bound = self.bound[id(op)] = function, any(op._shape_flags())
+        function, takes_shapes = bound
+        if takes_shapes or None in node.parents:
+            flags = _shape_only(op, len(node.parents))
+            inputs = tuple([self._input(*each) for each in zip(node.parents, flags, strict=False)])
+        else:
+            inputs = tuple([self.place[parent] for parent in node.parents])  # type: ignore[index]
+        for each in inputs:
+            if each not in self.known:
+                return self._step(function, inputs, node)
+        folded = self._fold(function, inputs, node)
+        return self._step(function, inputs, node) if folded is None else folded
 
     def _check_shapes(self, node: Node) -> None:
         """Find shapes that cannot meet now, as far as sizes are declared, where rules for shapes tell them."""
-        if all(parent is None or parent in self.sound for parent in node.parents):
+        if all(parent is None or parent._spec is not None for parent in node.parents):
             try:
                 node.spec  # noqa: B018 - asked for its errors
             except Exception:
                 if node.op is not None and node.op.has_shape_rule:
                     raise
-            else:
-                self.sound.add(node)
 
-    def _input(self, node: Node, position: int, parent: Node | None) -> int:
+    def _input(self, parent: Node | None, shape_only: bool) -> int:
         if parent is None:
             return self._constant(None)
-        shape_only = node.op is not None and node.op.shape_only_at(position)
         return self.shape_place[parent] if shape_only else self.place[parent]
 
     def _shape(self, node: Node) -> None:
@@ -167,7 +174,7 @@ class Builder:
         """The place of a value that depends on constants alone, computed now; an error is left to the run."""
         from ourdl_core.execute import finish
 
-        if any(i not in self.known for i in inputs) or not node.op.mergeable:  # type: ignore[union-attr]
+        if not node.op.mergeable:  # type: ignore[union-attr]
             return None
         values = [self.known[i] for i in inputs]
         try:
@@ -213,20 +220,31 @@ def _infer(op: Any, library: Any, *specs: Any) -> Any:
     return placed if isinstance(found, tuple) else placed[0]
 
 
-def _wanted(outputs: Sequence[Node]) -> tuple[set[Node], set[Node]]:
-    """The nodes whose value is needed, and those whose shape is."""
-    computed: set[Node] = set()
-    asked: list[Node] = []
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node not in computed:
-            computed.add(node)
-            for position, parent in enumerate(node.parents):
-                if parent is not None:
-                    shape_only = node.op is not None and node.op.shape_only_at(position)
-                    (asked if shape_only else stack).append(parent)
+def _shape_only(op: Any, count: int) -> Sequence[bool]:
+    """For each of ``count`` inputs whether only its shape and dtype are used; the last slot may be of several."""
+    flags = op._shape_flags()
+    return flags if len(flags) >= count else [*flags, *[flags[-1]] * (count - len(flags))]
+
+
+def _wanted(order: Sequence[Node], outputs: Sequence[Node]) -> tuple[set[Node] | None, set[Node]]:
+    """The nodes whose value is needed (None for all), and those whose shape is."""
     shaped: set[Node] = set()
+    taking = {kind for kind in {type(node.op) for node in order if node.op is not None} if any(kind._shape_flags())}
+    if not taking:
+        return None, shaped
+    computed = set(outputs)
+    asked: list[Node] = []
+    for node in reversed(order):
+        if node in computed:
+            if type(node.op) in taking:
+                flags = _shape_only(node.op, len(node.parents))
+                for parent, shape_only in zip(node.parents, flags, strict=False):
+                    if parent is not None and shape_only:
+                        asked.append(parent)
+                    elif parent is not None:
+                        computed.add(parent)
+            else:
+                computed.update(node.parents)  # type: ignore[arg-type]
     while asked:
         node = asked.pop()
         if node not in shaped:
@@ -243,18 +261,19 @@ def _static(node: Node) -> bool:
 
 def _finished(steps: list[Any], keep: set[int], free: bool) -> list[Step]:
     """The steps, each with the places whose value is not used after it (none where there is no memory to free)."""
-    last: dict[int, int] = {}
-    for number, (_, inputs, output, _) in enumerate(steps):
-        last[output] = number
-        last.update(dict.fromkeys(inputs, number))
-    dead: dict[int, list[int]] = {}
-    for place, number in last.items() if free else ():
-        if place not in keep:
-            dead.setdefault(number, []).append(place)
-    return [
-        Step(function, getter(inputs), output, tuple(dead.get(number, ())), node, inputs)
-        for number, (function, inputs, output, node) in enumerate(steps)
-    ]
+    found = []
+    used = set(keep)
+    while steps:
+        function, inputs, output, node = steps.pop()
+        dead: tuple[int, ...] = ()
+        if free:
+            for place in (output, *inputs):
+                if place not in used:
+                    used.add(place)
+                    dead += (place,)
+        found.append(tuple.__new__(Step, (function, getter(inputs), output, dead, node, inputs)))
+    found.reverse()
+    return found
 
 
 def getter(places: tuple[int, ...]) -> Any:

@@ -2,93 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ourdl_core.context import Label, Trace, tracing
 from ourdl_core.function import Function
 from ourdl_core.infer import UndeclaredError, as_node, placeholder, spec_of_made, unknown
-from ourdl_core.node import Constant, Node, Output, Variable, order_of, output_of
+from ourdl_core.node import Constant, Node, Variable, order_of, output_of
 from ourdl_core.op import Composite, Op
+from ourdl_core.record import exact
 
 MODES = ("training", "inference")
 # Composites inside composites: more is a body that contains itself.
 DEEPEST = 100
 
 
-class Lowering:
-    """The primitive graph of some outputs, for one mode, in two passes over the same nodes.
+class Lowered(Node):
+    """A node of a lowered graph: it belongs to one Program that is laid out, and no person has it."""
 
-    In the first pass composites are expanded, but those that write their own gradient stay whole and equal nodes stay
-    apart: it is the form that the chain rule is applied to, and gradients become nodes of it. In the second pass
-    (``first`` is the first) the rest is expanded and equal nodes are merged. ``leaf`` gives the lowered node of a Variable.
+    __slots__ = ()
+    _serial = 0
+    _value = _grad = _by = _run = None  # what only a person asks for
+
+
+def lowered(
+    op: Op, parents: tuple[Node | None, ...], where: Any, names: Any, inside: Label | None, spec: Any = None
+) -> Lowered:
+    """The node of ``op`` for what a person built at ``where``, in the body or gradient ``inside``."""
+    node = Lowered.__new__(Lowered)
+    node.op, node.parents, node._spec = op, parents, spec
+    node._where, node._names, node._inside = where, names, inside
+    node._label = node._made = node._outputs = None
+    return node
+
+
+class Lowering:
+    """The primitive graph of some outputs, for one mode, in one or two passes.
+
+    In the first pass composites are expanded, but those that write their own gradient stay whole: it is the form that the
+    chain rule is applied to, and gradients become nodes of it. Where any stayed whole (``partial``), a second pass over the
+    same nodes expands these (``first`` is the first). ``leaf`` gives the lowered node of a Variable.
     """
 
     def __init__(self, leaf: Callable[[Variable], Node], mode: str, first: Lowering | None = None) -> None:
         self.leaf = leaf
         self.mode = mode
         self.first = first
+        self.partial = False
         self.lowered: dict[Node, Any] = {}
         self.updates: dict[Variable, list[Node]] = {}
         # How the shape of what is made follows from other nodes, and which Variable a lowered leaf stands for.
         self.rules: dict[Variable, Any] = {} if first is None else first.rules
         self.sources: dict[Node, Variable] = {} if first is None else first.sources
         self._apart: set[Node] = set()
-        self._interned: dict[Any, Node] = {}
+        self._numbers: dict[Any, Node] = {}
+        # For each op record, by its identity: itself (so that no other gets that number), its form, whether it is expanded.
+        self._ops: dict[int, tuple[Op, Op, bool]] = {}
         self._depth = 0
 
     def lower(self, nodes: Iterable[Node]) -> list[Node]:
         """The lowered form of ``nodes`` and of all they are computed from."""
         nodes = list(nodes)
-        order = order_of(nodes, stop=self.lowered)
-        for node in order:
-            if node.op is not None:
+        done = Lowered if self.first is None else None  # to a first pass, its form is what it is
+        order = order_of(nodes, self.lowered, done)
+        for node in order if self.first is None else ():
+            if isinstance(node.op, Composite):
                 self._apart.update(node.op.kept_apart(node.parents))  # type: ignore[arg-type]
+        images: dict[Any, Any] = self.lowered
         for node in order:
-            if node not in self.lowered:
-                self._record(node, self._one(node))
-        return [self.lowered[node] for node in nodes]
+            if node in images or type(node) is done:
+                continue
+            if node.op is None:
+                images[node] = self._marked(node, self._given(node), ())
+                continue
+            parents = tuple([images.get(parent, parent) for parent in node.parents])
+            _, op, expands = self._ops.get(id(node.op)) or self._know(node.op)
+            if expands:
+                images[node] = self._marked(node, self._expand(op, node, parents), parents)  # type: ignore[arg-type]
+            else:
+                images[node] = self._made(op, parents, node)
+        return [images.get(node, node) for node in nodes]
 
     def give(self, node: Node, leaf: Node) -> None:
         """Let ``leaf`` stand for ``node``: nothing of how it is computed is lowered."""
         self.lowered[node] = self.lowered[leaf] = leaf
 
-    def _record(self, node: Node, result: Any) -> None:
-        if node in self._apart and not isinstance(result, tuple) and result in self.lowered:
-            result = self._node(_home_op("Identity"), (result,), node)
+    def _marked(self, node: Node, result: Any, parents: tuple[Any, ...]) -> Any:
+        """``result``, noted as the form of a node; an Identity of it where ``node`` must be told from another."""
+        if node in self._apart and not isinstance(result, tuple) and (result in self.lowered or result in parents):
+            return self._made(_home_op("Identity"), (result,), node)
         for each in result if isinstance(result, tuple) else (result,):
             self.lowered.setdefault(each, each)
-        self.lowered[node] = result
+        return result
 
-    def _one(self, node: Node) -> Any:
+    def _know(self, op: Op) -> tuple[Op, Op, bool]:
+        here = _in_mode(op, self.mode)
+        whole = isinstance(here, Composite) and self.first is None and here.own_vjp
+        self.partial = self.partial or whole
+        known = self._ops[id(op)] = op, here, isinstance(here, Composite) and not whole
+        return known
+
+    def _given(self, node: Node) -> Any:
+        if isinstance(node, Constant):
+            return self._numbers.setdefault(exact(node._value), node) if node._spec.number else node
         if isinstance(node, Variable):
             leaf = self.leaf(node)
             if leaf is not node:
                 self.sources[leaf] = node
             return leaf
-        if isinstance(node, Constant):
-            key = (type(node.value), repr(node.value)) if node.spec.number else id(node)
-            return self._interned.setdefault(key, node)
-        if isinstance(node, Output):
-            producer = self.lowered[node.parents[0]]  # type: ignore[index]
-            return producer[node.index] if isinstance(producer, tuple) else output_of(producer, node.index)
-        parents = tuple(None if p is None else self.lowered[p] for p in node.parents)
-        op = _in_mode(node.op, self.mode)
-        if isinstance(op, Composite) and not (self.first is None and op.own_vjp):
-            return self._expand(op, node, parents)
-        return self._node(op, parents, node)
+        parent = node.parents[0]
+        producer = self.lowered.get(parent, parent)  # type: ignore[arg-type]
+        return producer[node.index] if isinstance(producer, tuple) else output_of(producer, node.index)  # type: ignore
 
-    def _node(self, op: Op, parents: tuple[Node | None, ...], source: Node) -> Node:
-        key = (op, parents)
-        if self.first is not None and op.mergeable and key in self._interned:
-            return self._interned[key]
-        node = Node.__new__(Node)
-        with_source(node, op, parents, source)
-        self._interned[key] = node
+    def _made(self, op: Op, parents: tuple[Node | None, ...], source: Node) -> Node:
+        if type(source) is Lowered and op is source.op and parents == source.parents:
+            return source
+        node = lowered(op, parents, source._where, source._names, source._inside)
+        node._label, node._made = source._label, source._made
         return node
 
     def _expand(self, op: Composite, node: Node, parents: tuple[Node | None, ...]) -> Any:
         scope = Trace(node._label or Label(node.kind), _store(node), node._where, self.rules, node._names)
+        scope.lower = self.lower if self.first is None else None
         self._depth += 1
         if self._depth > DEEPEST:
             raise RecursionError(f"{node.kind} is nested {DEEPEST} deep: does its body contain itself?")
@@ -121,6 +156,43 @@ class Lowering:
         source = None if leaf is None else self.sources.get(leaf)
         if source is not None and source.is_state:
             self.updates.setdefault(source, []).append(self._lower_body([as_node(value)], parents)[0])
+
+
+def merged(roots: Sequence[Node], given: Mapping[Node, Node]) -> tuple[list[Node], list[Node]]:
+    """The nodes of a lowered graph, parents first, with equal ones made one; and what ``roots`` are then.
+
+    What is ``given`` is replaced. Nodes are changed where they stand: nothing is lowered by way of them after this.
+    """
+    images: dict[Any, Any] = dict(given)
+    order: list[Node] = []
+    interned: dict[Any, dict[Any, Node]] = {}  # by op, or by the number of an output; then by parents
+    tables: dict[int, tuple[Any, Any]] = {}  # the same by the identity of the op, which is held; None for one kept apart
+    for node in order_of(roots, stop=given):
+        if node in given:
+            order.append(given[node])
+            continue
+        parents = node.parents
+        op: Any = node.op
+        if images:
+            for parent in parents:
+                if parent in images:
+                    node.parents = parents = tuple([images.get(each, each) for each in parents])
+                    break
+        if op is None:
+            if not parents:
+                order.append(node)
+                continue
+            op = node.index
+        known = tables.get(id(op))
+        if known is None:
+            mergeable = node.op is None or op.mergeable
+            known = tables[id(op)] = op, interned.setdefault(op, {}) if mergeable else None
+        equal = node if known[1] is None else known[1].setdefault(parents, node)
+        if equal is node:
+            order.append(node)
+        else:
+            images[node] = equal
+    return order, [images.get(root, root) for root in roots]
 
 
 def made_within(function: Function) -> list[Variable]:
@@ -156,14 +228,6 @@ def _spec_of_made(variable: Variable, rules: dict[Variable, Any]) -> Any:
     return spec_of_made(rule, {slot: node.spec for slot, node in rule[2].items()})
 
 
-def with_source(node: Node, op: Op, parents: tuple[Node | None, ...], source: Node) -> None:
-    """Fill a lowered node: its name and place are those of the node that a person wrote."""
-    node.op, node.parents = op, parents
-    node._label, node._where, node._made = source._label, source._where, source._made
-    node._spec = node._value = node._grad = node._by = node._run = node._outputs = None
-    node._serial, node._names, node._inside = source._serial, source._names, source._inside
-
-
 def _store(node: Node) -> dict[str, Any]:
     if node._made is None:
         node._made = {}
@@ -195,7 +259,10 @@ def run_body(op: Composite, parents: tuple[Any, ...], scope: Trace, mode: str) -
 
 def _in_mode(op: Any, mode: str) -> Any:
     """``op`` with the Functions among its attributes set to ``mode``."""
-    changed = {name: f.in_mode(mode) for name, f in op.functions().items() if f.mode != mode}
+    functions = op.functions()
+    if not functions:
+        return op
+    changed = {name: f.in_mode(mode) for name, f in functions.items() if f.mode != mode}
     return op.replace(**changed) if changed else op
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ourdl_core import context
-from ourdl_core.arrays import Spec, as_value, dtype_in, namespace, spec_of
+from ourdl_core.arrays import Spec, as_value, dtype_in, namespace, one_spec, spec_of
 from ourdl_core.context import Label, clock
 from ourdl_core.names import is_name
 from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_core.order import order_of as order_of
 from ourdl_core.slots import Key, Made, Parameter, State
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from ourdl_core.run import Run
 
 _serial = itertools.count()
-
-
-def _caller() -> tuple[Any, int] | None:
-    """Code and line of the nearest frame outside OurDL: where the person built the node."""
-    frame = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0].startswith("ourdl"):
-        frame = frame.f_back  # type: ignore[assignment]
-    return (frame.f_code, frame.f_lineno) if frame is not None else None
 
 
 class Node:
@@ -66,12 +59,11 @@ class Node:
 
             adopt(cls)
 
-    def _setup(self, op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> None:
+    def _setup(self, op: Op | None, parents: tuple[Node | None, ...], name: str | None = None, calls: int = 3) -> None:
         self.op = op
         self.parents = parents
         self._label: Label | None = None
         self._made: dict[str, Any] | None = None
-        self._names: Any = None  # the local names that were visible where the node was built
         self._inside: Label | None = None  # the node in whose body it was built
         self._outputs: WeakValueDictionary[int, Output] | None = None
         self._spec: Any = None
@@ -81,8 +73,10 @@ class Node:
         self._run: Run | None = None
         self._serial = next(_serial)
         scope = context.trace.get()
+        # The local names that were visible where the node was built.
+        self._names: Any = context.blocks.get() if scope is None else scope.names
         if scope is None:
-            self._where = _caller()
+            self._where = context.caller(calls)
             self._label = None if name is None else Label(_checked_name(name))
             graph = context.graph.get()
             if graph is not None and self._collected:
@@ -105,7 +99,7 @@ class Node:
     @property
     def built_at(self) -> str | None:
         """``file:line`` where the node was built, as far as known."""
-        return None if self._where is None else f"{self._where[0].co_filename}:{self._where[1]}"
+        return None if self._where is None else context.place_text(self._where)
 
     def describe(self) -> str:
         """The node for a message: its name or kind, and where it was built."""
@@ -125,6 +119,9 @@ class Node:
     @property
     def spec(self) -> Spec:
         """Shape (None for unknown sizes) and dtype; TypeError that names the Variable which does not declare its own."""
+        if self._spec is not None:
+            return self._spec  # type: ignore[no-any-return]
+
         from ourdl_core.infer import spec_of_node
 
         try:
@@ -298,14 +295,21 @@ def _new_run(node: Node) -> Run:
 def make_node(op: Op | None, parents: tuple[Node | None, ...], name: str | None = None) -> Node:
     """The node of ``op`` on ``parents``, which are bound to its slots already."""
     node = Node.__new__(Node)
-    node._setup(op, parents, name)
+    node._setup(op, parents, name, calls=5)
     return node
 
 
-def _home(name: str, *inputs: Any) -> Node:
+@cache
+def _builders() -> tuple[Any, Any]:
+    from ourdl_core.op import build
     from ourdl_core.ops import home
 
-    return home(name)(*inputs)  # type: ignore[no-any-return]
+    return home, build
+
+
+def _home(name: str, *inputs: Any) -> Node:
+    home, build = _builders()
+    return build(home(name)._default(), inputs, {})  # type: ignore[no-any-return]
 
 
 def _checked_name(name: str) -> str:
@@ -393,6 +397,15 @@ class Constant(Node):
 
     def __str__(self) -> str:
         return f"{self._value!r:.40}" if self._spec.number else f"constant {self._spec}"
+
+
+def make_number(value: Any) -> Constant:
+    """A Python number among the inputs of an op that is being built."""
+    node = Constant.__new__(Constant)
+    node._setup(None, (), calls=6)
+    node._value = value
+    node._spec = spec_of(value)
+    return node
 
 
 class Variable(Node):
@@ -557,7 +570,7 @@ def _declared(shape: tuple[int | None, ...] | None, dtype: Any) -> Spec | None:
         return None
     if shape is None:
         raise ValueError("a dtype alone does not declare a Variable: give shape=() for a scalar, (None, 3) for rows of 3")
-    return Spec(shape, np.dtype(np.float32 if dtype is None else dtype))
+    return one_spec(shape, np.dtype(np.float32 if dtype is None else dtype))
 
 
 def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:
@@ -575,25 +588,3 @@ def _fitting(value: Any, spec: Spec, variable: Variable) -> Any:
     if found.dtype == spec.dtype or (library is not np and found.dtype.kind == spec.dtype.kind):
         return value  # which widths an array library has is its own affair (JAX is 32-bit unless told otherwise)
     return library.astype(value, dtype_in(library, spec.dtype))
-
-
-def order_of(outputs: Iterable[Node], stop: Any = ()) -> list[Node]:
-    """Every ancestor of ``outputs`` and themselves, parents first, each once; not beyond the nodes in ``stop``."""
-    order: list[Node] = []
-    entered: set[Node | None] = {None}
-    left: set[Node] = set()
-    stack: list[Node] = []
-    for output in outputs:
-        stack.append(output)
-        while stack:
-            node = stack[-1]
-            if node not in entered:
-                entered.add(node)
-                if node.parents and node not in stop:
-                    stack.extend([parent for parent in reversed(node.parents) if parent not in entered])  # type: ignore[misc]
-            else:
-                stack.pop()
-                if node not in left:
-                    left.add(node)
-                    order.append(node)
-    return order

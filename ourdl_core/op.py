@@ -11,7 +11,8 @@ from ourdl_core import context
 from ourdl_core.context import Label
 from ourdl_core.errors import did_you_mean
 from ourdl_core.function import Function
-from ourdl_core.node import Constant, Node, Variable, make_node, output_of
+from ourdl_core.node import Constant, Node, Variable, make_node, make_number, output_of
+from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_core.record import Record
 from ourdl_core.slots import Slot, slots_of
 
@@ -31,6 +32,7 @@ class Op(Record):
     # The output may share memory with an input (a view); every other op returns memory of its own.
     view: ClassVar[bool] = False
     _slots: ClassVar[tuple[Slot, ...] | None] = None
+    _given: ClassVar[int | None] = -1  # how many inputs must be given where nothing is made; None for any number
     _shape_only: ClassVar[tuple[bool, ...] | None] = None
     _plain: ClassVar[Any] = None
 
@@ -88,6 +90,11 @@ class Op(Record):
                 if slot.name in taken_words(cls) or slot.name in cls.fields():
                     raise TypeError(f"{cls.__name__}: an input cannot be called '{slot.name}', which is already a word")
             cls._slots = found
+            kinds = {slot.kind for slot in found}
+            if issubclass(cls, Composite) or not (kinds <= {"required"} or (len(found) == 1 and kinds == {"variadic"})):
+                cls._given = -1
+            else:
+                cls._given = len(found) if kinds <= {"required"} else None
         return found
 
     @classmethod
@@ -99,21 +106,23 @@ class Op(Record):
         """Whether ``infer`` is a rule of the class, and no trial of ``compute``."""
         return type(self).infer is not Op.infer
 
-    def kept_apart(self, parents: tuple[Node | None, ...]) -> tuple[Node | None, ...]:
-        """Those of ``parents`` that stay nodes of their own even where an op only hands another node on (Gradient)."""
-        return ()
-
     def functions(self) -> dict[str, Function]:
         """The attributes that are Functions."""
         values = self.__dict__
         return {name: value for name, value in values.items() if type(value) is Function} if values else values
 
     @classmethod
-    def shape_only_at(cls, position: int) -> bool:
-        """Whether only shape and dtype of the input at ``position`` are used."""
+    def _shape_flags(cls) -> tuple[bool, ...]:
+        """For each slot, whether only shape and dtype of what is given there are used."""
         flags = cls.__dict__.get("_shape_only")
         if flags is None:
-            flags = cls._shape_only = tuple(slot.shape_only for slot in cls.slots())
+            flags = cls._shape_only = tuple([slot.shape_only for slot in cls.slots()])
+        return flags
+
+    @classmethod
+    def shape_only_at(cls, position: int) -> bool:
+        """The same for the input at ``position``."""
+        flags = cls._shape_flags()
         return bool(flags) and flags[min(position, len(flags) - 1)]
 
     # Any signature is a legal override of these to a type checker: inputs are what an author names.
@@ -188,6 +197,10 @@ class Composite(Op):
     def body(self, *inputs: Any, **_: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no body(self, ...)")
 
+    def kept_apart(self, parents: tuple[Node | None, ...]) -> tuple[Node | None, ...]:
+        """Those of ``parents`` that stay nodes of their own even where an op only hands another node on (Gradient)."""
+        return ()
+
     @property
     def own_vjp(self) -> bool:
         """Whether the class writes its own gradient, so that the chain rule takes it whole."""
@@ -224,6 +237,18 @@ _ORIGIN_WORDS = ("parents", "parent1", "parent2", "train")
 def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
     """The node of ``op`` on ``inputs``: bound to its slots, values made constants, what is missing made."""
     slots = op.slots()
+    given = type(op)._given
+    if not keywords and (given == len(inputs) or given is None) and not op.functions():
+        parents = tuple([
+            (each if each.op is None or each.op.num_outputs is None else None)
+            if isinstance(each, Node)
+            else make_number(each)
+            if type(each) in NUMBER_TYPES
+            else None
+            for each in inputs
+        ])
+        if None not in parents:  # else something needs a closer look
+            return make_node(op, parents)
     name = keywords.pop("name", None) if keywords else None
     if keywords:
         inputs, keywords = _origin_words(inputs, keywords)
@@ -235,17 +260,12 @@ def build(op: Op, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Node:
         for word, function in functions.items():
             inputs = (*inputs, *closed[word].inputs[len(function.inputs) :])
         op = op.replace(**closed)
-    parents, missing = _bind(op, slots, inputs, keywords)
-    scope = context.trace.get()
+    found, missing = _bind(op, slots, inputs, keywords)
     node = make_node(op, (), name)
-    if scope is not None:
-        node._names = scope.names
-    else:
-        node._names = context.blocks.get()
     if missing or isinstance(op, Composite):
-        _open_store(node, scope, name)
-        parents = _make_missing(node, op, slots, parents, missing)
-    node.parents = tuple(parents)
+        _open_store(node, context.trace.get(), name)
+        found = _make_missing(node, op, slots, found, missing)
+    node.parents = tuple(found)
     return node
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ourdl_core.arrays import Spec, spec_of
+from ourdl_core.context import LayingOut
 from ourdl_core.execute import Executor
 from ourdl_core.executors import executor_named
 from ourdl_core.infer import UndeclaredError, placeholder, spec_of_made, unknown
 from ourdl_core.initializers import initializer
 from ourdl_core.keys import generator, make_key
 from ourdl_core.layout import Builder, Layout
-from ourdl_core.lower import Lowering
-from ourdl_core.node import Node, Variable, order_of
+from ourdl_core.lower import Lowering, merged
+from ourdl_core.node import Node, Variable
 from ourdl_core.numbers import NUMBER_TYPES
 
 if TYPE_CHECKING:
     from ourdl_core.program import Program
 
-# Laying out runs the bodies of ops, which note what they make: one at a time. Running needs no lock.
-laying_out = threading.RLock()
+# One at a time. Running needs no lock.
+laying_out = LayingOut()
 
 
 class Plan:
@@ -58,8 +58,15 @@ class Plan:
         self._second = Lowering(lambda v: v if v in self._placed else self._leaf(v), program.mode, first=self._first)
         inputs = [self._input(node, spec, through) for node, spec in zip(program._inputs, specs, strict=True)]
         outputs = self._lower(program._outputs)
-        updated = self._lower_updates(program) if final else {}
-        self._leaves = self._used([*outputs, *updated.values()], updated)
+        news = self._lower_updates(program) if final else []
+        order, roots = merged([*outputs, *(node for _, node in news)], self._given())
+        outputs = roots[: len(outputs)]
+        updated: dict[Variable, Node] = {}
+        for (variable, _), node in zip(news, roots[len(outputs) :], strict=True):
+            if updated.setdefault(variable, node) is not node:
+                raise ValueError(f"{variable.describe()} is updated twice in a run: give each op its own state")
+        used = set(order)  # what only another mode would use is no part of the state
+        self._leaves = {v: leaf for v, leaf in self._leaves.items() if leaf in used or v in updated}
         self.variables = list(self._leaves)
         self.names = [str(variable.name) for variable in self.variables]
         self.updated = list(updated)
@@ -71,7 +78,7 @@ class Plan:
         self.library = library
         self.leaves = [*inputs, *self._leaves.values()]
         self.roots = [*outputs, *updated.values()]
-        self.layout: Layout = Builder(self.leaves, self.roots, library).build()
+        self.layout: Layout = Builder(self.leaves, self.roots, order, library).build()
         self.signature = self.state_signature(state)
         # What NumPy arrays and Python numbers must be to run with this layout: quick to compare.
         self.kinds = tuple(map(_kind, self.leaves)) if library is np else None
@@ -82,11 +89,6 @@ class Plan:
         for leaf in self._leaves.values():
             leaf._rule = None  # it refers to this plan
         del self._first, self._second, self._state, self._held, self._through, self._placed
-
-    def _used(self, roots: list[Node], updated: Mapping[Variable, Node]) -> dict[Variable, Variable]:
-        """The Variables that something depends on: what only another mode would use is no part of the state."""
-        used = set(order_of(roots))
-        return {v: leaf for v, leaf in self._leaves.items() if leaf in used or v in updated}
 
     def _input(self, node: Node, spec: Spec, through: bool) -> Node:
         leaf = placeholder(spec)
@@ -99,28 +101,30 @@ class Plan:
         return leaf
 
     def _lower(self, nodes: Iterable[Node]) -> list[Node]:
-        """The primitive form of ``nodes``: both passes."""
-        whole = self._first.lower(nodes)
-        for node, leaf in self._through.items():
-            image = self._first.lowered.get(node)
-            if isinstance(image, Node):
-                self._second.lowered.setdefault(image, leaf)
-                self._second.lowered.setdefault(leaf, leaf)
-        return self._second.lower(whole)
+        """The primitive form of ``nodes``; what stayed whole for the chain rule is expanded now."""
+        return self._expanded(self._first.lower(nodes))
 
-    def _lower_updates(self, program: Program) -> dict[Variable, Node]:
+    def _expanded(self, nodes: list[Node]) -> list[Node]:
+        return self._second.lower(nodes) if self._first.partial else nodes
+
+    def _given(self) -> dict[Node, Node]:
+        """The leaves that stand for inner nodes, by the lowered forms of these."""
+        images = ((self._first.lowered.get(node), leaf) for node, leaf in self._through.items())
+        if self._first.partial:
+            images = ((self._second.lowered.get(image, image), leaf) for image, leaf in images)  # type: ignore[arg-type]
+        return {image: leaf for image, leaf in images if isinstance(image, Node)}
+
+    def _lower_updates(self, program: Program) -> list[tuple[Variable, Node]]:
         """The new values of Variables: those that the Program was given, and those of the states of its ops."""
         wanted = program._updates_for([variable for variable in self._leaves if variable.trained])
-        lowered = self._lower(wanted.values())
-        updated = {variable: self._fitting(variable, node) for variable, node in zip(wanted, lowered, strict=True)}
+        news = list(zip(wanted, self._lower(wanted.values()), strict=True))
+        news = [(variable, self._fitting(variable, node)) for variable, node in news]
         for pass_ in (self._first, self._second):
             for variable, nodes in pass_.updates.items():
-                for node in self._second.lower(nodes):
-                    if updated.setdefault(variable, node) is not node:
-                        raise ValueError(f"{variable.describe()} is updated twice in a run: give each op its own state")
-        for variable in updated:
+                news += [(variable, node) for node in self._expanded(nodes)]
+        for variable, _ in news:
             self._leaf(variable)
-        return updated
+        return news
 
     def _fitting(self, variable: Variable, node: Node) -> Node:
         """The new value of a Variable, of its dtype; ValueError where it cannot have its shape."""
@@ -131,7 +135,7 @@ class Plan:
             return node
         from ourdl_core.ops import home
 
-        return self._second.lower([home("Cast")(node, to=spec.dtype.name)])[0]
+        return self._lower([home("Cast")(node, to=spec.dtype.name)])[0]
 
     def _leaf(self, variable: Variable) -> Node:
         leaf = self._leaves.get(variable)

@@ -145,7 +145,7 @@ def shapes_of(values: Sequence[Any]) -> tuple[Any, ...]:
 def compiled(text: str, names: dict[str, Any]) -> dict[str, Any]:
     """What ``text`` defines, where it may use ``names``."""
     found = dict(names)
-    exec(compile(text, f"<ourdl program {next(_numbers)}>", "exec"), found)
+    exec(compile(text, "<ourdl numbers>", "exec"), found)
     return found
 
 

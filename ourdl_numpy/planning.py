@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ourdl_numpy.chains import Chain, chains_of, elementwise
+from ourdl_numpy.ordering import for_less_memory, single_numbers_first
 from ourdl_numpy.tracing import Call, Traced, TracedArray
 
+MOST_REORDERED = 5000  # calls: of more, another order is not looked for
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
@@ -58,6 +60,15 @@ def planned(calls: Sequence[Call], outputs: Sequence[Any], updates: Sequence[tup
     """``outputs`` are for the caller; each of ``updates`` is a leaf that the program owns, and its new value."""
     calls = needed([without_broadcasts(call) for call in calls], [*outputs, *(value for _, value in updates)])
     calls = single_numbers_first(calls)
+    found = _placed(calls, outputs, updates)
+    if len(calls) > MOST_REORDERED:
+        return found
+    other = _placed(for_less_memory(calls, outputs, updates), outputs, updates)
+    return other if other.size < found.size else found
+
+
+def _placed(calls: list[Call], outputs: Sequence[Any], updates: Sequence[tuple[Traced, Any]]) -> Memory:
+    """The memory of calls in this order."""
     memory = Memory(calls)
     late = [value for leaf, value in updates if value is not leaf and not _writes(value)]
     last = last_uses(calls, [*outputs, *late])
@@ -102,37 +113,6 @@ def needed(calls: Sequence[Call], roots: Sequence[Any]) -> list[Call]:
             found.append(call)
             wanted.update(value.number for value in call.inputs())
     return found[::-1]
-
-
-def single_numbers_first(calls: Sequence[Call]) -> list[Call]:
-    """The calls, those that compute one number (a rate, a correction) as early as may be: they part no chain on arrays."""
-    maker = {result.number: call for call in calls for result in call.results}
-    waiting: dict[int, int] = {}
-    after: dict[int, list[Call]] = {}  # by the identity of the call that is waited for
-    found: list[Call] = []
-
-    def add(call: Call) -> None:
-        stack = [call]
-        while stack:
-            each = stack.pop()
-            found.append(each)
-            for next_one in after.pop(id(each), ()):
-                waiting[id(next_one)] -= 1
-                if not waiting[id(next_one)]:
-                    stack.append(next_one)
-
-    small = [call for call in calls if call.form in ("ufunc", "view") and all(r.array.ndim == 0 for r in call.results)]
-    for call in small:
-        makers = {id(maker[value.number]) for value in call.inputs() if value.number in maker}
-        waiting[id(call)] = len(makers)
-        for each in makers:
-            after.setdefault(each, []).append(call)
-    for call in [call for call in small if not waiting[id(call)]]:
-        add(call)
-    for call in calls:
-        if id(call) not in waiting:
-            add(call)
-    return found
 
 
 def last_uses(calls: Sequence[Call], outputs: Sequence[Any]) -> dict[int, int]:

@@ -210,12 +210,14 @@ class NumberSource:
         self.functions = self.tracer.functions
         self._names: dict[int, str] = {}
         taken: set[str] = set(self.functions) | {"abs", "bool", "int", "float", "run", "loop", "sequences", "state"}
+        next_number: dict[str, int] = {}
         for leaf, name in zip(self.tracer.leaves, layout.leaves, strict=True):
             base = "".join(c if c.isalnum() else "_" for c in name) or "x"
             base = f"v_{base}" if base[0].isdigit() else base
-            name, number = base, 2
+            name, number = base, next_number.get(base, 2)
             while name in taken or not name.isidentifier() or name in _KEYWORDS:
                 name, number = f"{base}_{number}", number + 1
+            next_number[base] = number
             taken.add(name)
             self._names[id(leaf)] = name
         self._taken = taken

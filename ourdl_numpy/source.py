@@ -43,6 +43,7 @@ class Source:
         self.ops: list[Any] = []
         self.calls: list[Call | None] = []  # of each line of ``run``
         self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the next to add to a name that is taken
         self._names: dict[int, str] = {}
         self._imports: dict[str, Any] = {}
         self._constant_names: dict[Any, str] = {}
@@ -63,9 +64,10 @@ class Source:
     def _name(self, wanted: str) -> str:
         base = re.sub(r"\W+", "_", wanted).strip("_") or "v"
         base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) or base in _RESERVED else base
-        name, number = base, 2
+        name, number = base, self._numbers.get(base, 2)
         while name in self._taken:
             name, number = f"{base}_{number}", number + 1
+        self._numbers[base] = number
         self._taken.add(name)
         return name
 
@@ -409,8 +411,9 @@ class Source:
         self.first_line = len(head) + 2 + len(body) + 1
         for i, line in enumerate(self._lines):
             if timed and self.calls[i] is not None:
-                indent = " " * (len(line) - len(line.lstrip()))
-                body.append(f"        {indent}began = perf_counter(); {line.lstrip()}; seconds[{i}] += perf_counter() - began")
+                bare = line.lstrip()
+                indent = " " * (8 + len(line) - len(bare))
+                body.append(f"{indent}began = perf_counter(); {bare}; seconds[{i}] += perf_counter() - began")
             else:
                 body.append(f"        {line}")
         return "\n".join([*head, "", "", *body, "", "    return run", ""])

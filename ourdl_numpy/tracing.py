@@ -252,7 +252,7 @@ class Tracer:
         self.count = 0
         self.node: Any = None
         self._most = math.inf  # calls
-        self._frozen: list[Any] = []
+        self._copies: dict[int, tuple[Any, Any]] = {}  # of arrays that ops hold, by identity
         self._known: dict[Any, Any] = {}
 
     # ---- the steps of a layout ----------------------------------------------------------------------------------------
@@ -268,6 +268,7 @@ class Tracer:
             self.node = step.node
             found = values[step.output] = self._step(step, inputs)
             _hold(found, 1)
+            self._copies.clear()
             for place in step.dead:
                 _hold(values[place], -1)
                 values[place] = None
@@ -304,8 +305,6 @@ class Tracer:
                 return found
         except Exception:  # seen on the arrays themselves, where it is a real one
             pass
-        finally:
-            self._thaw()
         del self.calls[calls:]
         while len(self._known) > known:
             self._known.popitem()
@@ -357,10 +356,10 @@ class Tracer:
 
     def note(self, form: str, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make and note a call of that form; the same call again is the same value."""
+        args, keywords = self._kept(args), {name: self._kept(each) for name, each in keywords.items()}
         key = _key((form, function, args, tuple(sorted(keywords.items()))))
         if key is not None and key in self._known:
             return self._known[key]
-        self._freeze([args, list(keywords.values())])
         arrays = replaced(args, Traced.now)
         found = function(*arrays, **replaced(keywords, Traced.now))
         call = Call(form, function, args, keywords, self.node)
@@ -399,19 +398,18 @@ class Tracer:
                     return x
         return self.note("ufunc", function, _strong(function, args), {})
 
-    def _freeze(self, value: Any) -> None:
-        """Arrays that are the same in every run: an op that writes to one after its use must not be noted."""
+    def _kept(self, value: Any) -> Any:
+        """What is the same in every run, as it is now: an op may write to an array or a list of its own after its use."""
         if isinstance(value, np.ndarray):
-            if value.flags.writeable:
-                value.flags.writeable = False
-                self._frozen.append(value)
-        elif isinstance(value, (tuple, list)):
-            for each in value:
-                self._freeze(each)
-
-    def _thaw(self) -> None:
-        while self._frozen:
-            self._frozen.pop().flags.writeable = True
+            if not value.flags.writeable and value.base is None:
+                return value
+            found = self._copies.get(id(value))
+            if found is None or found[0] is not value or not _same_bits(found[1], value):
+                copy = value if value.strides and not any(value.strides) else value.copy("K")
+                copy.flags.writeable = False
+                found = self._copies[id(value)] = value, copy
+            return found[1]
+        return type(value)(map(self._kept, value)) if type(value) in (tuple, list) else value
 
     def copied(self, x: Traced) -> Any:
         """The elements of ``x`` in memory of their own, in C order."""
@@ -449,6 +447,10 @@ def _strong(function: np.ufunc, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(np.asarray(a, d) if type(a) in (int, float) else a for a, d in zip(args, dtypes, strict=False))
     except (TypeError, OverflowError):
         return args
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
 
 
 def _hold(value: Any, count: int) -> None:

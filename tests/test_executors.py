@@ -591,6 +591,23 @@ def with_weights_that_change(x):
     return total
 
 
+def with_weights_that_change_by_another_name(x):
+    memory = np.linspace(1.0, 2.0, 8).astype(x.dtype)
+    weights, total = memory[2:6], x * 0.0
+    for _ in range(3):
+        total = total + x * weights
+        memory *= 0.5
+    return total
+
+
+def with_a_list_that_changes(x):
+    places, total = [0, 1, 2], x * 0.0
+    for _ in range(3):
+        total = total + np.take(x, places, axis=0) * namespace(x).concat([x[:, :2], x[:, 2:]], axis=1)
+        places.append(places.pop(0))
+    return total
+
+
 def by_value(x):
     return x * 2.0 if float(x[0, 0]) > 0.0 else x * 3.0
 
@@ -652,6 +669,8 @@ FUNCTIONS = {
     "in place": in_place,
     "in place by another name": by_another_name,
     "weights that change": with_weights_that_change,
+    "weights that change by another name": with_weights_that_change_by_another_name,
+    "a list that changes": with_a_list_that_changes,
     "scalars of NumPy": lambda x: (x * np.float64(1.5)).astype(np.float64) - x * np.float32(1.5),
     "zeros of NumPy": lambda x: np.copysign(1.0, x * np.float64(0.0)) + 2.0 * np.copysign(1.0, x * np.float64(-0.0)),
     "one and True": lambda x: (x > 0) * True + (x > 0) * 1 + (x > 0) * 1.0 + (x > 0) * np.True_ + np.array(1) * (x > 0),

@@ -189,6 +189,20 @@ class Sharing(Executor):
         self.run = shared
 
 
+@plant("B02", "an executor that makes arrays of Python numbers", **_BESIDE_RIGHT, beside=_run_by("Widening"))
+class RunOnArrays(GoodOne):
+    pass
+
+
+class Widening(Executor):
+    """Gives 0-d arrays where numbers are due."""
+
+    def __init__(self, layout: Any, library: Any) -> None:
+        super().__init__(layout, library)
+        whole = self.run
+        self.run = lambda leaves: [np.asarray(value) for value in whole(leaves)]
+
+
 @plant("B02", "an executor that loops without the last step", **_BESIDE_RIGHT, beside=_run_by("Hurried"))
 class RunInAHurry(GoodOne):
     pass
@@ -273,6 +287,27 @@ class Scratch(Good):
         np.multiply(x, self.a, out=buffer)
         np.tanh(buffer, out=buffer)
         return buffer * w
+
+
+@plant("T01", "a scratch array of a kernel with out=", **_WRITING, beside=_beside("scratching", "Scratched"))
+class Scratched(GoodOne):
+    pass
+
+
+_scratch: dict[Any, Any] = {}
+
+
+def scratching(op: Any, x: Any, out: Any = None) -> Any:
+    """A kernel that computes in memory of its own, the same in each call, before it writes into out=."""
+    x = np.asarray(x)  # it is for arrays of NumPy alone
+    if out is None:
+        return np.tanh(x)
+    buffer = _scratch.setdefault((x.shape, x.dtype), np.empty_like(x))
+    np.negative(x, out=buffer)
+    np.tanh(buffer, out=buffer)
+    np.negative(buffer, out=buffer)
+    np.copyto(out, buffer)
+    return out
 
 
 @plant("D01", "no example")
