@@ -5,7 +5,6 @@ from typing import Literal
 
 from ourdl_core import Composite, ops
 
-
 _TWICE, _CUBE = math.sqrt(8 / math.pi), 0.044715  # of 2 * u
 
 
@@ -33,8 +32,10 @@ class Gelu(Composite):
         return 0.5 * ops.Erfc(x * -math.sqrt(0.5))
 
     def vjp(self, g, y, x):
-        """``Phi(x) + x * Phi'(x)``. Of what the body computes only ``Phi(x)`` is used again, the rest is computed anew: to keep
-        it from forward to backward would take several times the memory."""
+        """``Phi(x) + x * Phi'(x)``. Of what the body computes only ``Phi(x)`` is used again; the rest is computed anew.
+
+        To keep that from forward to backward would take several times the memory.
+        """
         phi = self._phi(x)
         if self.approximate == "tanh":
             density = phi * (1.0 - phi) * (_TWICE * (1.0 + 3 * _CUBE * ops.Square(x)))

@@ -100,13 +100,14 @@ class Trace:
 class Clock:
     """Counts the changes of Variables: a value is stale if what it was computed from has changed since.
 
-    ``last`` is the result of the last ``forward``, which may have no other owner.
+    ``last`` is the result of the last ``forward``, which may have no other owner. ``claim`` numbers the times that a result
+    took its ancestors: as long as it stays, they are of the result that took them last.
     """
 
-    __slots__ = ("last", "last_set", "now")
+    __slots__ = ("claim", "last", "last_set", "now")
 
     def __init__(self) -> None:
-        self.now = 0
+        self.now = self.claim = 0
         self.last_set = 0
         self.last: Any = None
 

@@ -143,7 +143,7 @@ class Graph:
 
     def backward(self, lr: float = 0.0001) -> None:
         """The gradients of all that is trained, taken together, then one step of each."""
-        if self._loss()[0]._by is None:
+        if self._loss()[0].value is None:
             raise RuntimeError("backward() takes the gradients of a forward(): call forward(x, label) first")
         trained = [node for node in self.nodes if isinstance(node, Variable) and node.trained]
         for node in trained:

@@ -156,7 +156,7 @@ class Node:
             run.refresh()
         else:  # the result that it was computed for is gone
             (self._run or _new_run(self)).evaluate(self)
-        return shown(self._value)
+        return None if self._value is None else shown(self._value)
 
     @property
     def grad(self) -> Any:
@@ -522,6 +522,7 @@ class Variable(Node):
         """Forget the gradient; the value stays."""
         self._grad = None
         self._result = None
+        clock.claim += 1
 
 
 def shown(value: Any) -> Any:

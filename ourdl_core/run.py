@@ -37,7 +37,7 @@ class Run:
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = not any(isinstance(n, Output) or (n.op is not None and n.op.num_outputs is not None) for n in order)
         self._moves = False  # whether each forward is a step, which moves keys and states on
-        self._numbers: Any = None  # the last key of a plan of Python numbers alone
+        self._numbers: Any = None, None, None, None  # of the last plan of Python numbers alone: mode, types, plan, key
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
@@ -46,7 +46,11 @@ class Run:
         self._all: Any = None
         self._leaves: dict[str, list[Variable]] = {}
         self.snapshot: Any = None
-        self._found: dict[Node, Any] | None = None
+        self._claim = -1  # as ``clock.claim`` when this result took its ancestors
+        self._values: list[Any] | None = None  # of the last run; the nodes are given them when one is asked
+        self._given = False
+        self._graded: list[Node] = []  # whose gradients were asked for
+        self._found: Any = None  # the gradients of all Variables, and their places
 
     # ---- forward ------------------------------------------------------------------------------------------------------
 
@@ -55,26 +59,46 @@ class Run:
         if self._moves or self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
             self.mode = mode
             plan, kinds, leaves = self._plan(result)
-            values = plan.run(leaves)
-            self._hand_out(result, values, claim=True)
+            values = self._values = plan.run(leaves)
+            self._given = False
             self.snapshot = clock.now, kinds, leaves, values
             self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
                 self._moves = True
             self.stamp = self.forwarded = clock.now
-        else:
-            for node in self.nodes:
-                node._by = self.ref
-        for variable in self._leaves[mode]:
+        if self._claim != clock.claim:
+            self._take(result)
+        if self._graded:
+            self._forget_gradients()
+        clock.last = result
+        if self._single and self._values is not None:
+            return shown(self._values[len(self.nodes)])
+        self.hand_out(result)
+        return shown(result._value)
+
+    def _take(self, result: Node) -> None:
+        """Make this the result that its ancestors and its Variables speak of."""
+        for node in (*self.nodes, *self.selected, result):
+            node._by = self.ref
+            node._grad = None
+        for variable in self._leaves[self.mode]:
             variable._result = self.ref
             variable._grad = None
-        clock.last = result
-        return shown(result._value)
+        self._given = False
+        clock.claim += 1
+        self._claim = clock.claim
+
+    def _forget_gradients(self) -> None:
+        for node in self._graded:
+            node._grad = None
+        self._graded.clear()
 
     def refresh(self) -> None:
         """Compute the values anew if what they depend on has changed; which result they belong to stays as it is."""
         result = self.result()
+        if self._values is None:  # cleared
+            return
         if self.stamp != clock.now and result is not None and any(
             variable._version > self.stamp for variable in self._leaves[self.mode]
         ):
@@ -83,39 +107,37 @@ class Run:
             for i, variable in enumerate(self._leaves[self.mode]):
                 if variable in used and not variable.trained and variable.made is not None:
                     leaves[i] = used[variable]  # keys and states as they were: reading a value is no step
-            self._hand_out(result, plan.run(leaves), claim=False)
+            self._values, self._given = plan.run(leaves), False
+            self._forget_gradients()
             self.stamp = clock.now
+        if result is not None:
+            self.hand_out(result)
 
     def evaluate(self, result: Node) -> None:
         """Compute the value, without making it the result that gradients are of."""
         plan, _, leaves = self._plan(result)
-        self._hand_out(result, plan.run(leaves), claim=True)
+        self._values, self._given = plan.run(leaves), False
+        for node in (*self.nodes, *self.selected, result):
+            node._by = self.ref
+            node._grad = None
+        clock.claim += 1  # these are no longer of another result, and its Variables still are
+        self.hand_out(result)
         self.stamp = clock.now
 
-    def _hand_out(self, result: Node, values: list[Any], claim: bool) -> None:
-        """Give every node its value; ``claim`` the nodes for this result, else only those that are of it already."""
-        if self._single and claim:
-            ref = self.ref
-            for node, value in zip(self.nodes, values, strict=False):
-                node._value = value
-                node._grad = None
-                node._by = ref
-            result._value = values[len(self.nodes)]
-            result._grad = None
-            result._by = ref
+    def hand_out(self, result: Node) -> None:
+        """Give every node that is of this result its value."""
+        if self._given or self._values is None:
             return
-        rest = iter(values)
+        self._given = True
+        rest = iter(self._values)
         for node in (*self.nodes, *self.selected, result):
             if isinstance(node, Output):
                 value = node.parents[0]._value[node.index]  # type: ignore[union-attr]
             else:
                 count = node.op.num_outputs  # type: ignore[union-attr]
                 value = next(rest) if count is None else tuple(next(rest) for _ in range(count))
-            if claim:
-                node._by = self.ref
             if node._by is self.ref:
                 node._value = value
-                node._grad = None
 
     def _advance(self, plan: Plan, values: list[Any]) -> None:
         """This was a step: states take their new values, and keys move on."""
@@ -133,12 +155,14 @@ class Run:
         if variables is None:
             return self._make_plan(result)
         leaves = [variable._value for variable in variables]
-        kinds = (self.mode, *map(type, leaves))
-        if kinds == self._numbers:
-            return self._plans[self._numbers], self._numbers, leaves
+        types = list(map(type, leaves))
+        mode, known, plan, kinds = self._numbers
+        if types == known and mode == self.mode:
+            return plan, kinds, leaves
+        kinds = (self.mode, *types)
         plan = self._plans.get(kinds)
         if plan is not None:
-            self._numbers = kinds
+            self._numbers = self.mode, types, plan, kinds
             return plan, kinds, leaves
         kinds = (self.mode, *map(signature_of, leaves))
         plan = self._plans.get(kinds)
@@ -167,12 +191,19 @@ class Run:
 
     def clear(self, result: Node) -> None:
         """Forget all values and gradients but those of Variables."""
-        for nodes in (self.nodes, self.selected, (result,)):
-            for node in nodes:
+        if self._claim == clock.claim:
+            self._forget_gradients()
+        else:  # some of them are of another result
+            for node in (*self.nodes, *self.selected, result):
                 node._value = node._grad = node._by = None
-        for variable in self._leaves.get(self.mode, self.variables):
-            variable._grad = variable._result = None
-        self.snapshot = self._found = None
+            for variable in self._leaves.get(self.mode, self.variables):
+                variable._grad = variable._result = None
+            clock.claim += 1
+        if self._given:
+            for node in (*self.nodes, *self.selected, result):
+                node._value = None
+            self._given = False
+        self.snapshot = self._found = self._values = None
         self.stamp = self.forwarded = -1
 
     # ---- gradients ----------------------------------------------------------------------------------------------------
@@ -189,25 +220,29 @@ class Run:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
         if self.snapshot is None or self.result() is None:
             return None
+        self._graded.append(node)
         if clock.last_set > self.snapshot[0] and self.invalid:
             raise RuntimeError(f"a value was set after {self.name}.forward(): call forward() again before get_grad()")
         if not isinstance(node, Variable):
-            return self._gradients((node,)).get(node)
-        if self._found is None:
-            self._found = self._gradients(())
-        return self._found.get(node)
+            places, found = self._gradients((node,))
+        else:
+            if self._found is None:
+                self._found = self._gradients(())
+            places, found = self._found
+        place = places.get(node)
+        return None if place is None else found[place]
 
-    def _gradients(self, wrt: tuple[Node, ...]) -> dict[Node, Any]:
-        """The gradients (of all Variables where ``wrt`` is empty), computed from the values of all nodes."""
+    def _gradients(self, wrt: tuple[Node, ...]) -> tuple[dict[Node, int], list[Any]]:
+        """The gradients of ``wrt`` (of all Variables where that is empty) from the values of all nodes, and their places."""
         _, kinds, leaves, values = self.snapshot
         found = self._backward.get((wrt, kinds)) if wrt or kinds is not self._kinds else self._all
         if found is None:
             found = self._backward[wrt, kinds] = self._make_backward(wrt)
         if not wrt:
             self._kinds, self._all = kinds, found
-        nodes, plan, pick = found
+        places, plan, pick = found
         gradients = plan.run([*values[: plan.inputs], *pick(leaves)])
-        return dict(zip(nodes, gradients if plan.layout.scalar else map(shown, gradients), strict=True))
+        return places, gradients if plan.layout.scalar else list(map(shown, gradients))
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
         result = self.result()
@@ -226,7 +261,7 @@ class Run:
             shapes = [spec_of(value).unsized() for value in values[: len(given)]]
             plan = Plan(program, shapes, {}, library_of(leaves), held=held, final=False, through=True, whole=False)
         places = {variable: i for i, variable in enumerate(variables)}
-        return found, plan, getter(tuple(places[v] for v in plan.variables))
+        return {node: i for i, node in enumerate(found)}, plan, getter(tuple(places[v] for v in plan.variables))
 
 
 def parent_gradient(node: Node, parent: Node) -> Any:
