@@ -4,6 +4,7 @@ from ourdl_core.arrays import Spec, dtype_in, namespace, spec_of
 from ourdl_core.attributes import DType, Length, Named, Range
 from ourdl_core.contract import Contract, Error, Sample
 from ourdl_core.errors import OpError, did_you_mean
+from ourdl_core.execute import Executor, Timing
 from ourdl_core.function import Function, placeholders
 from ourdl_core.gradient import grad, pullback
 from ourdl_core.graph import Graph
@@ -25,6 +26,7 @@ __all__ = [
     "DType",
     "Elementwise",
     "Error",
+    "Executor",
     "Function",
     "Graph",
     "GraphError",
@@ -47,6 +49,7 @@ __all__ = [
     "ShapeOnly",
     "Spec",
     "State",
+    "Timing",
     "Variable",
     "broadcast_shapes",
     "did_you_mean",

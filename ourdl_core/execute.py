@@ -39,15 +39,19 @@ class Timing(NamedTuple):
 class Executor:
     """Runs one layout with one array library. This one is plain; others derive from it (group ``ourdl.executors``).
 
-    ``run(leaves)`` gives the outputs of a layout for the values of its leaves. It writes to none of them, hands out no
-    memory that it keeps, and may be called from several threads at once.
+    What another overrides is ``runner``; ``stepper``, ``loop``, ``source`` and ``timings`` follow from it, or say what they
+    cannot, and may be overridden too. It is used for NumPy alone: arrays of other libraries are run by the plain one.
     """
 
     def __init__(self, layout: Layout, library: Any) -> None:
         self.layout, self.library = layout, library
-        self.run: Callable[[list[Any]], list[Any]] = self._runner()
+        self.run = self.runner()
 
-    def _runner(self) -> Callable[[list[Any]], list[Any]]:
+    def runner(self) -> Callable[[list[Any]], list[Any]]:
+        """What gives the outputs of the layout for a list of the values of its leaves.
+
+        It writes to none of them, hands out no memory that it keeps, and may be called from several threads at once.
+        """
         layout, library = self.layout, self.library
         if layout.scalar:
             return partial(run, layout)
@@ -76,11 +80,19 @@ class Executor:
         """One step for each element of ``sequences``: the outputs of each step, stacked, and the state after them."""
         step = self.stepper(state, updated, keys)
         rows = zip(*map(elements, sequences), strict=True)
+        count = length_of(sequences[0])
+        stacks: list[Any] = []
+        first: list[Any] = []
         with np.errstate(all="ignore"):
-            first = step(list(next(rows)))
-            stacks = [_stack(value, length_of(sequences[0])) for value in first]
-            for i, values in enumerate(rows, 1):
-                for stack, value in zip(stacks, step(list(values)), strict=True):
+            for i, values in enumerate(rows):
+                try:
+                    found = step(list(values))
+                except Exception as error:
+                    error.add_note(f"  in step {i + 1} of {count}")
+                    raise
+                if not i:
+                    first, stacks = found, [_stack(value, count) for value in found]
+                for stack, value in zip(stacks, found, strict=True):
                     stack[i] = value
         numbers = [type(value) in NUMBER_TYPES or type(value) is np.ndarray for value in first]
         joined = [each if done else self.library.stack(each) for each, done in zip(stacks, numbers, strict=True)]
@@ -88,10 +100,10 @@ class Executor:
 
     def source(self, leaves: list[Any]) -> str:
         """The program as Python, for leaves of these shapes."""
-        raise TypeError("the plain executor runs step by step and writes no source: print(program) shows the steps")
+        raise TypeError(f"the executor {type(self).__name__} writes no source: print(program) shows the steps")
 
     def timings(self, leaves: list[Any], repeats: int) -> list[Timing]:
-        """How long each call takes, the median of ``repeats`` runs."""
+        """How long each call takes, the median of ``repeats`` runs; here of the steps, one after the other."""
         clocks = [_Clock(step.function) for step in self.layout.steps]
         steps = [step._replace(function=clock) for step, clock in zip(self.layout.steps, clocks, strict=True)]
         executor = Executor(replace(self.layout, steps=steps), self.library)

@@ -104,12 +104,20 @@ class Program:
         they are; those that replace them are written in place, step after step.
         """
         values = self._in_order(sequences, named)
+        for name, each in zip(self.input_names, values, strict=True):
+            if not isinstance(each, (list, tuple)) and not getattr(each, "ndim", 0):
+                what = "an array with an axis of steps in front, or a list of numbers"
+                raise TypeError(f"loop: input '{name}' must be {what}, found {type(each).__name__}")
         counts = list(map(length_of, values))
         if len(set(counts)) != 1 or 0 in counts:
             shown = ", ".join(f"{name} {count}" for name, count in zip(self.input_names, counts, strict=True))
             what = "a loop takes one step for each element of its inputs, as many of each, at least one"
             raise ValueError(f"{what}; found {shown or 'no input'}")
-        rows = [_rows(node, each) for node, each in zip(self._inputs, values, strict=True)]
+        try:
+            rows = [_rows(node, each) for node, each in zip(self._inputs, values, strict=True)]
+        except ValueError as error:
+            error.add_note("  of one step: a loop takes an axis of steps in front, as array[None] gives it")
+            raise
         plan, leaves = self._leaves([next(elements(each)) for each in rows], state)
         held = leaves[plan.inputs :]
         places = {name: i for i, name in enumerate(plan.names)}
@@ -119,6 +127,8 @@ class Program:
 
     def profile(self, state: Mapping[str, Any], /, *inputs: Any, repeats: int = 10, **named: Any) -> list[Timing]:
         """How long each call of a run takes: the medians of ``repeats`` runs, in the order of execution."""
+        if not isinstance(repeats, int) or repeats < 1:
+            raise ValueError(f"profile: repeats is a whole number of at least 1, found {repeats!r}")
         plan, leaves = self._leaves(self._bound(inputs, named), state)
         return plan.executor.timings(leaves, repeats)
 

@@ -1,8 +1,9 @@
 """Pooling: the largest element or the mean of each window, channels last."""
 
 import math
+from typing import Any, NamedTuple
 
-from ourdl_core import Composite, ops
+from ourdl_core import Composite, Node, ops
 from ourdl_nn.windows import Padding, Sizes, each_axis, settled
 
 
@@ -36,6 +37,15 @@ class _Pool(Composite):
         return self.padding != "valid" and (isinstance(self.padding, str) or _widest(self.padding) > 0)
 
 
+class _Step(NamedTuple):
+    """One axis of a MaxPool: the array before, its windows along the axis, the largest of each, and how they lie."""
+
+    before: Node
+    windows: Node
+    largest: Node
+    along: dict[str, Any]
+
+
 def _widest(padding):
     """The largest number in a padding, which may be nested."""
     return max(map(_widest, padding), default=0) if isinstance(padding, tuple) else padding
@@ -53,8 +63,40 @@ class MaxPool(_Pool):
     """
 
     def body(self, x):
-        windows, within = self._windows(x, -math.inf if self._padded else 0)
-        return ops.Max(windows, axis=within)
+        return self._steps(x)[-1].largest
+
+    def _steps(self, x):
+        """The largest along one axis after the other: far fewer comparisons than over whole windows at once."""
+        size = settled(self.pool_size, x, f"{type(self).__name__}: pool_size")
+        strides = size if self.strides is None else each_axis(self.strides, len(size), "")
+        padding = (0,) * len(size) if self.padding == "valid" else each_axis(self.padding, len(size), "")
+        steps = []
+        for axis, (n, stride, width) in enumerate(zip(size, strides, padding, strict=True), 1):
+            width = width if width == "same" else (width,)
+            along = {"size": (n,), "strides": stride, "padding": width, "axis": axis}
+            windows = ops.SlidingWindows(x, **along, fill=-math.inf if self._padded else 0)
+            steps.append(_Step(x, windows, ops.Max(windows, axis=axis + 1), along))
+            x = steps[-1].largest
+        return steps
+
+    def vjp(self, g, y, x):
+        """Of each window the number of equal largest elements, then the gradient back through the axes."""
+        steps = self._steps(x)
+        count = ops.OnesLike(x) if self._padded else None  # what is added does not count
+        chosen = []
+        for before, windows, largest, along in steps:
+            within = along["axis"] + 1
+            chosen.append(ops.Equal(windows, ops.Unsqueeze(largest, axis=within)))
+            if count is None:
+                each = ops.Cast(chosen[-1], to=before.dtype)
+            else:
+                each = ops.Where(chosen[-1], ops.SlidingWindows(count, **along), 0.0)
+            count = ops.Sum(each, axis=within)
+        g = g / count
+        for (before, windows, _, along), here in zip(reversed(steps), reversed(chosen), strict=True):
+            share = ops.BroadcastLike(ops.Unsqueeze(g, axis=along["axis"] + 1), windows)
+            g = ops.OverlapAdd(ops.Where(here, share, 0.0), before, **along)
+        return g
 
 
 class AveragePool(_Pool):

@@ -187,7 +187,7 @@ def _common_length(lengths):
 def _check_carries(carries, found):
     """A carry keeps its shape and dtype (arrays or Specs); a Python number has none to keep."""
     for i, (old, new) in enumerate(zip(carries, found, strict=False)):
-        if not hasattr(old, "shape") or getattr(old, "number", False):
+        if not hasattr(old, "shape") or getattr(old, "number", False) is True:
             raise TypeError(f"Scan: carry {i} is a Python number: give an array, np.zeros(()) at least")
         shape, dtype = getattr(new, "shape", ()), getattr(new, "dtype", "number")
         same = len(old.shape) == len(shape) and all(None in (a, b) or a == b for a, b in zip(old.shape, shape, strict=True))

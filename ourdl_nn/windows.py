@@ -162,6 +162,7 @@ class OverlapAdd(_Windowed):
     array([1., 5., 4.])
     """
 
+    view = True  # of windows side by side
     output_padding: Width | tuple[Width, ...] = 0
 
     def check(self):

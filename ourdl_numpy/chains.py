@@ -97,12 +97,15 @@ def _fits(call: Call, made: dict[int, Call], kept: set[int], last: dict[int, int
             whole = value.size == result.array.size and value.flags.c_contiguous
             if not whole or not _fixed(value, made, kept, last, end):
                 return False
-        elif not isinstance(value, Traced) and not _same_everywhere(value):
+        elif isinstance(value, TracedArray):
+            if value.base is not value:  # a piece of what the chain may write
+                return False
+        elif not isinstance(value, Traced) and not same_everywhere(value):
             return False
     return True
 
 
-def _same_everywhere(value: Any) -> bool:
+def same_everywhere(value: Any) -> bool:
     """Whether a constant is one number."""
     if not isinstance(value, np.ndarray):
         return True

@@ -6,8 +6,8 @@ import itertools
 import linecache
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 from ourdl_core.execute import Executor, Stepper, Timing, named, note_node
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_numpy.scalars import NumberSource
-from ourdl_numpy.source import Source
+from ourdl_numpy.source import OtherResultError, Source
 from ourdl_numpy.tracing import Tracer, UntraceableError
 
 # Above so many steps a layout is interpreted: to write and compile source would cost more than it saves.
 MOST_STEPS = 20_000
 MOST_KEPT = 16  # specialisations of one layout
+MOST_SEEN = 1000  # shapes that are counted
 MOST_WITH_MEMORY = 2  # of these, how many keep their arenas between runs: whole batches, and the last one
 
 _numbers = itertools.count(1)
@@ -30,11 +31,14 @@ _numbers = itertools.count(1)
 class Specialising(Executor):
     """Runs a layout as straight-line Python, written at the first run for the shapes of its leaves."""
 
-    def _runner(self) -> Callable[[list[Any]], list[Any]]:
-        plain = super()._runner()
-        self._kept: OrderedDict[Any, Specialised] = OrderedDict()
+    def runner(self) -> Callable[[list[Any]], list[Any]]:
+        plain = super().runner()
+        self._kept: dict[Any, Specialised] = {}
+        self._seen: dict[Any, int] = {}  # how often shapes came for which there was no room
+        self._varies = False  # whether an op gives results of one shape now and of another then
         self._writing = threading.RLock()
         self._loop: Any = None
+        self._recent: list[Specialised] = []  # whose memory is kept
         if len(self.layout.steps) > MOST_STEPS:
             return plain
         if self.layout.scalar:
@@ -45,8 +49,17 @@ class Specialising(Executor):
             key = shapes_of(leaves)
             program = kept.get(key)
             if program is None:
+                if self._varies or not self._is_worth(key):
+                    return plain(leaves)
                 program = self.specialise(key, leaves)
-            return program(leaves)
+            if program not in self._recent:
+                self._keep_memory(program)
+            try:
+                return program(leaves)
+            except OtherResultError:
+                self._varies = True
+                kept.clear()
+                return plain(leaves)
 
         return specialised
 
@@ -56,8 +69,11 @@ class Specialising(Executor):
 
         def numbers(leaves: list[Any]) -> list[Any]:
             if not written:
-                with self._writing:
-                    written.append(self._write_numbers(leaves))
+                try:
+                    with self._writing:
+                        written.append(self._write_numbers(leaves))
+                except Exception:  # of an op: the plain executor says of which
+                    return plain(leaves)
             function = written[0]
             if function is not None:
                 try:
@@ -82,7 +98,7 @@ class Specialising(Executor):
         if not self.layout.scalar or len(self.layout.steps) > MOST_STEPS or not sequences:
             return super().loop(sequences, state, updated, keys)
         if self._loop is None:
-            with self._writing:
+            with self._writing, suppress(Exception):  # of an op: the plain way says of which
                 self._loop = self._write_loop([*(each[0] for each in sequences), *state], len(sequences), list(updated))
         function = self._loop
         if not function:
@@ -113,13 +129,33 @@ class Specialising(Executor):
         with self._writing:
             found = self._kept.get(key)
             if found is None:
-                found = Specialised(self.layout, leaves, owned, held)
-                self._kept[key] = found
-                while len(self._kept) > MOST_KEPT:
-                    self._kept.popitem(last=False)
-                for each in list(self._kept.values())[:-MOST_WITH_MEMORY]:
-                    each.pool.clear()
+                if len(self._kept) >= MOST_KEPT:
+                    del self._kept[min(self._kept, key=lambda each: self._kept[each].runs)]
+                found = self._kept[key] = Specialised(self.layout, leaves, owned, held)
         return found
+
+    def _is_worth(self, key: Any) -> bool:
+        """Whether to write a program for these shapes: while there is room, and else if they come more often than others.
+
+        So shapes that change all the time are run the plain way, and do not cost more than they gain.
+        """
+        if len(self._kept) < MOST_KEPT:
+            return True
+        with self._writing:
+            if len(self._seen) > MOST_SEEN:
+                self._seen.clear()
+            count = self._seen[key] = self._seen.get(key, 0) + 1
+            worth = count > 2 + 2 * min(each.runs for each in self._kept.values())
+            for each in self._kept.values() if worth else ():
+                each.runs //= 2
+        return worth
+
+    def _keep_memory(self, program: Specialised) -> None:
+        """Keep the memory of this program and of the one used before, and let go of that of others."""
+        with self._writing:
+            for each in self._recent[: 1 - MOST_WITH_MEMORY]:
+                each.pool.clear()
+            self._recent = [*self._recent[1 - MOST_WITH_MEMORY :], program]
 
     def stepper(self, state: list[Any], updated: dict[int, Any], keys: list[int]) -> Any:
         if self.layout.scalar or len(self.layout.steps) > MOST_STEPS or any(type(each) is not np.ndarray for each in state):
@@ -127,8 +163,15 @@ class Specialising(Executor):
         return OwningStepper(self, state, updated, keys)
 
     def source(self, leaves: list[Any]) -> str:
+        if len(self.layout.steps) > MOST_STEPS:
+            count = f"{len(self.layout.steps):,} steps, more than {MOST_STEPS:,}"
+            raise TypeError(f"this Program has {count}, and runs step by step: there is no source, print(program) shows it")
         if self.layout.scalar:
-            return NumberSource(self.layout, leaves).run()
+            try:
+                return NumberSource(self.layout, leaves).run()
+            except UntraceableError:
+                what = "an op of this Program looks at values in a way that is no arithmetic, so it runs step by step"
+                raise TypeError(f"{what}: there is no source, print(program) shows the steps") from None
         return Specialised(self.layout, leaves).source.text()
 
     def timings(self, leaves: list[Any], repeats: int) -> list[Timing]:
@@ -170,6 +213,7 @@ class Specialised:
         text = self.source.text()
         self.code = compile(text, self.name, "exec")
         self.pool: list[Any] = []
+        self.runs = 0
         linecache.cache[self.name] = (len(text), None, text.splitlines(keepends=True), self.name)  # for tracebacks
         weakref.finalize(self, linecache.cache.pop, self.name, None)
 
@@ -181,6 +225,7 @@ class Specialised:
         return found
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
+        self.runs += 1
         try:
             run = self.pool.pop()
         except IndexError:
@@ -241,7 +286,7 @@ def _called(call: Any) -> str:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
         return f"np.{owner.__name__}.{function.__name__}"
-    return {"_getitem": "x[...]", "view_as": "x.view"}.get(function.__name__, f"np.{function.__name__}")
+    return {"getitem": "x[...]", "view_as": "x.view"}.get(function.__name__, f"np.{function.__name__}")
 
 
 class OwningStepper(Stepper):
@@ -250,24 +295,30 @@ class OwningStepper(Stepper):
     def __init__(self, executor: Specialising, state: list[Any], updated: dict[int, Any], keys: list[int]) -> None:
         super().__init__(executor.run, [np.array(each) for each in state], updated, keys, executor.layout.shared)
         self._executor = executor
-        self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._programs: dict[Any, Any] = {}
         self._next = np.array([0, 0, 1], np.uint32)
 
     def __call__(self, inputs: list[Any]) -> list[Any]:
         key = shapes_of(inputs)
-        run = self._kept.get(key)
+        run = self._programs.get(key)
         if run is None:
-            run = self._kept[key] = self._build(inputs)
-            while len(self._kept) > MOST_WITH_MEMORY:
-                self._kept.popitem(last=False)
+            if len(self._programs) >= MOST_WITH_MEMORY:
+                self._programs.clear()
+            run = self._programs[key] = self._build(inputs)
         specialised, function = run
         if specialised is None:
             return super().__call__(inputs)
         try:
             found: list[Any] = function(*inputs)
+        except OtherResultError:
+            what = "an op of this Program gave a result of another shape or dtype than in the first step"
+            raise TypeError(f"{what}: a loop runs steps of one kind; call the Program for each step") from None
         except Exception as error:
             specialised.blame(error)
             raise
+        for place in self.shared:
+            if place < len(found) and type(found[place]) is np.ndarray:
+                found[place] = found[place].copy()
         for place in self.keys:
             np.add(self.state[place], self._next, out=self.state[place])
         return found

@@ -1,11 +1,13 @@
 """Kernels for NumPy: ops that NumPy has a faster way for than the array API standard."""
 
 import math
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 FEW = 8  # rows that are added up one by one
+SHORT, NARROW, MANY = 16, 64, 64  # an axis, what lies behind it, and how often an axis as short lies there: see _folded
 
 
 def einsum(op, *xs):
@@ -110,3 +112,53 @@ def sum_to(op, x, like):
     if not x.flags.c_contiguous:
         return op.compute(x, like)
     return np.matmul(np.ones(count, x.dtype), x.reshape((count, -1))).reshape(like.shape)
+
+
+def maximum(op, x):
+    """Max, also of a narrow array fast."""
+    return _folded(np.maximum, op, x) if _is_short(op, x) else op.compute(x)
+
+
+def minimum(op, x):
+    """Min, also of a narrow array fast."""
+    return _folded(np.minimum, op, x) if _is_short(op, x) else op.compute(x)
+
+
+def total(op, x):
+    """Sum, also of a narrow array fast."""
+    return _folded(np.add, op, x) if _is_short(op, x) and x.dtype.str[1:] in ("f4", "f8") else op.compute(x)
+
+
+def mean(op, x):
+    """Mean, also of a narrow array fast."""
+    if not _is_short(op, x) or x.dtype.str[1:] not in ("f4", "f8"):
+        return op.compute(x)
+    return _folded(np.add, op, x) / math.prod(x.shape[axis] for axis in _axes(op, x))
+
+
+def _axes(op, x):
+    return sorted(normalize_axis_tuple(op.axis, x.ndim))
+
+
+def _is_short(op, x):
+    """Whether all axes that are reduced are short, with little behind them, and there is enough to gain."""
+    if op.axis in (None, ()) or getattr(x, "ndim", 0) < 2:
+        return False
+    return all(
+        1 < x.shape[axis] <= SHORT
+        and math.prod(x.shape[axis + 1 :]) <= NARROW
+        and math.prod(x.shape[:axis]) >= MANY * x.shape[axis]
+        for axis in _axes(op, x)
+    )
+
+
+def _folded(ufunc, op, x):
+    """A reduction as one call for each element of the axes, on all that lie there.
+
+    NumPy's own begins anew for each row behind the axis, which takes as long as many elements.
+    """
+    axes = _axes(op, x)
+    for axis in axes:
+        parts = (x[(*(slice(None),) * axis, slice(k, k + 1))] for k in range(x.shape[axis]))
+        x = reduce(ufunc, parts)
+    return x if op.keepdims else np.squeeze(x, axis=tuple(axes))

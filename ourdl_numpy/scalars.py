@@ -6,6 +6,7 @@ executor, which has that answer; so the arithmetic here needs no care for it.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import math
 import operator
@@ -40,13 +41,13 @@ _CALLS = {"abs", *_FROM_MATH, "logical_and", "logical_or"}  # need no parenthese
 
 
 class Number:
-    """A number of the trace: what it is in this run, and how it is written."""
+    """A number of the trace: what it is in this run, and how it is written; ``sure``: it is of this type in every run."""
 
-    __slots__ = ("args", "tracer", "uses", "value", "written")
+    __slots__ = ("args", "sure", "tracer", "uses", "value", "written")
 
-    def __init__(self, tracer: Any, value: Any, written: str, args: tuple[Any, ...] = ()) -> None:
+    def __init__(self, tracer: Any, value: Any, written: str, args: tuple[Any, ...] = (), sure: bool = True) -> None:
         self.tracer, self.value, self.written, self.args = tracer, value, written, args
-        self.uses = 0
+        self.uses, self.sure = 0, sure
 
     def __array_namespace__(self, **_: Any) -> Any:
         return self.tracer
@@ -60,6 +61,7 @@ class Number:
     def _refuse(self, *_: Any) -> Any:
         raise UntraceableError
 
+    __class__ = property(lambda self: type(self.value))  # for isinstance
     __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = _refuse
     __hash__ = object.__hash__
 
@@ -111,7 +113,7 @@ class NumberTracer:
             many = found if type(found) is tuple else (found,)
             if all(type(each) is Number or type(each) in NUMBER_TYPES for each in many):
                 return found
-        except Exception:  # what it is, the call of the whole op tells
+        except (Exception, UntraceableError):  # what it is, the call of the whole op tells
             pass
         return self._whole(function, node, inputs)
 
@@ -125,21 +127,24 @@ class NumberTracer:
             found = function(*given)
             return found if type(found) in NUMBER_TYPES else finish(found, given, node)
 
-        value = whole(*map(_value, inputs))
+        try:
+            value = whole(*map(_value, inputs))
+        except (ArithmeticError, ValueError):  # there the plain executor knows the answer
+            value = math.nan
         if type(value) not in NUMBER_TYPES:
             raise UntraceableError
         self.functions[name] = whole
         held = [_Held(self, each) if not (type(each) is Number or type(each) in NUMBER_TYPES) else each for each in inputs]
-        return Number(self, value, f"{name}({', '.join('{}' for _ in inputs)})", tuple(held))
+        return Number(self, value, f"{name}({', '.join('{}' for _ in inputs)})", tuple(held), sure=False)
 
     def write(self, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """The number that ``function`` gives for ``args``."""
-        if len(args) == 2 and name != "power" and float in map(type, map(_value, args)):  # Python is faster on two floats
+        if len(args) == 2 and name != "power" and any(map(_surely_float, args)):  # Python is faster on two floats
             args = tuple(float(each) if type(each) is int and abs(each) < 2**53 else each for each in args)
         a, b = args if len(args) == 2 else (None, None)
-        if name in ("multiply", "divide") and type(b) is not Number and b == 1 and type(_value(a)) is float:
+        if name in ("multiply", "divide") and type(b) is not Number and b == 1 and _surely_float(a):
             return a
-        if name == "multiply" and type(a) is not Number and a == 1 and type(_value(b)) is float:
+        if name == "multiply" and type(a) is not Number and a == 1 and _surely_float(b):
             return b
         try:
             value = function(*map(_value, args))
@@ -147,7 +152,7 @@ class NumberTracer:
             value = math.nan
         if name == "negative" and type(args[0]) is Number and args[0].written == "sign":
             name, args = "minus the sign", args[0].args
-        return Number(self, value, name, args)
+        return Number(self, value, name, args, _is_sure(name, args))
 
     # ---- the functions of the array API -------------------------------------------------------------------------------
 
@@ -164,26 +169,31 @@ class NumberTracer:
     def astype(self, x: Any, dtype: Any, copy: bool = True) -> Any:
         kind = {"b": "bool", "i": "int", "u": "int"}.get(np.dtype(dtype).kind, "float")
         value = number_namespace.astype(_value(x), dtype)
-        return x if type(_value(x)) is type(value) else Number(self, value, f"{kind}({{}})", (x,))
+        return x if self._type(x) is type(value) else Number(self, value, f"{kind}({{}})", (x,))
+
+    def _type(self, x: Any) -> Any:
+        if type(x) is Number and not x.sure:
+            raise UntraceableError
+        return type(_value(x))
 
     def zeros_like(self, x: Any, dtype: Any = None) -> Any:
-        return type(_value(x))(0)
+        return self._type(x)(0)
 
     def ones_like(self, x: Any, dtype: Any = None) -> Any:
-        return type(_value(x))(1)
+        return self._type(x)(1)
 
     def _power(self, a: Any, b: Any) -> Any:
         return self._called("power_of", number_namespace.pow, (a, b))
 
     def _sign(self, x: Any) -> Any:
-        if type(_value(x)) is float:
+        if _surely_float(x):
             return self.write("sign", number_namespace.sign, (x,))
         return self._called("sign_of", number_namespace.sign, (x,))
 
     def _called(self, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         self.functions[name] = function
         found = self.write(name, function, args)
-        found.written = f"{name}({', '.join('{}' for _ in args)})"
+        found.written, found.sure = f"{name}({', '.join('{}' for _ in args)})", all(map(_surely_float, args))
         return found
 
 
@@ -198,6 +208,23 @@ class _Held(Number):
         super().__init__(tracer, value, name)
 
 
+def _surely_float(each: Any) -> bool:
+    return type(each) is float or (type(each) is Number and each.sure and type(each.value) is float)
+
+
+def _is_sure(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether the type of a result is the same in every run."""
+    sure = [not isinstance(each, Number) or each.sure for each in args]
+    types = [type(_value(each)) for each in args]
+    if name in ("add", "subtract", "multiply") and any(map(_surely_float, args)):
+        return True
+    if name in _FROM_MATH or name == "divide":
+        return True
+    if name in ("where", "maximum", "minimum"):
+        return all(sure[-2:]) and types[-1] is types[-2]
+    return all(sure) and (name != "power" or types == [float, float])
+
+
 def _value(each: Any) -> Any:
     return each.value if isinstance(each, Number) else each
 
@@ -209,7 +236,8 @@ class NumberSource:
         self.tracer = NumberTracer(layout, leaves)
         self.functions = self.tracer.functions
         self._names: dict[int, str] = {}
-        taken: set[str] = set(self.functions) | {"abs", "bool", "int", "float", "run", "loop", "sequences", "state"}
+        taken = {*self.functions, *dir(builtins), *_FROM_MATH, *_OURS}
+        taken |= {"run", "loop", "sequences", "state", "number_namespace"}
         next_number: dict[str, int] = {}
         for leaf, name in zip(self.tracer.leaves, layout.leaves, strict=True):
             base = "".join(c if c.isalnum() else "_" for c in name) or "x"
@@ -258,9 +286,7 @@ class NumberSource:
             else:
                 text, depth, reads = self._expression(each, written)
                 if each.uses > 1 or depth >= DEEPEST:
-                    name = f"v{len(lines) + 1}"
-                    while name in self._taken:
-                        name += "_"
+                    name = self._free(f"v{len(lines) + 1}")
                     lines.append(f"{name} = {text}")
                     written[id(each)] = name, 0, frozenset()
                 else:
@@ -273,6 +299,12 @@ class NumberSource:
         shown = [written[id(arg)] if isinstance(arg, Number) else (_literal(arg), 0, frozenset()) for arg in each.args]
         depth = 1 + max((item[1] for item in shown), default=0)
         return template.format(*(item[0] for item in shown)), depth, frozenset().union(*(item[2] for item in shown))
+
+    def _free(self, name: str) -> str:
+        """``name``, or one like it that no leaf has."""
+        while name in self._taken:
+            name += "_"
+        return name
 
     def run(self) -> str:
         lines, results = self._body(self.tracer.outputs, len(self.tracer.outputs))
@@ -299,11 +331,11 @@ class NumberSource:
         lines, results = self._body(self.tracer.outputs, count)
         for i, result in enumerate(results[:count]):
             if result in self.leaf_names[inputs:]:  # as it was before the step
-                results[i] = f"old_{i}"
-                lines.append(f"old_{i} = {result}")
+                results[i] = self._free(f"old_{i}")
+                lines.append(f"{results[i]} = {result}")
         if not count:  # the steps that are done are counted by what is added
             results, count = ["None", *results], 1
-        outs = [f"outputs_{i}" for i in range(count)]
+        outs = [self._free(f"outputs_{i}") for i in range(count)]
         text = ["def loop(sequences, state):"]
         text += [f"    ({', '.join(state)},) = state"] if state else []
         text += [f"    {name} = []" for name in outs]

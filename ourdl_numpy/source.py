@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_core.execute import finish, named
-from ourdl_numpy.chains import Chain
+from ourdl_numpy.chains import Chain, same_everywhere
 from ourdl_numpy.planning import ALIGNMENT, Memory, planned
 from ourdl_numpy.tracing import Call, Traced, TracedArray, TracedNumber, in_c_order, view_as
 
@@ -51,6 +52,7 @@ class Source:
         self._lines: list[str] = []
         self._fixed: set[int] = set()  # values that are the same object in each run
         self._slots: dict[Any, str] = {}
+        self._views_of: dict[int, list[str]] = {}  # made in each run, by the value that owns the memory
         for leaf, name in zip(leaves, names, strict=True):
             self._names[leaf.number] = self._name(name)
             if leaf.number in self.owned:
@@ -63,7 +65,8 @@ class Source:
 
     def _name(self, wanted: str) -> str:
         base = re.sub(r"\W+", "_", wanted).strip("_") or "v"
-        base = f"v_{base}" if base[0].isdigit() or keyword.iskeyword(base) or base in _RESERVED else base
+        taken = base in _RESERVED or keyword.iskeyword(base) or hasattr(builtins, base) or hasattr(np, base)
+        base = f"v_{base}" if base[0].isdigit() or taken else base
         name, number = base, self._numbers.get(base, 2)
         while name in self._taken:
             name, number = f"{base}_{number}", number + 1
@@ -124,7 +127,9 @@ class Source:
         return f"constants[{number}]"
 
     def _constant(self, value: Any) -> str:
-        key: Any = id(value) if value.size > MOST_INLINE else (value.dtype.str, value.shape, value.tobytes())
+        key: Any = id(value)
+        if value.size <= MOST_INLINE or same_everywhere(value):
+            key = value.dtype.str, value.shape, value.reshape(-1)[: MOST_INLINE + 1].tobytes()
         name = self._constant_names.get(key)
         if name is None:
             name = self._constant_names[key] = self._name(f"c{len(self._constant_names) + 1}")
@@ -158,6 +163,7 @@ class Source:
                 self._comment(node)
             self._call(call)
             ended = [self._names[each.number] for each in self.memory.ends.get(i, ()) if each.number in self._names]
+            ended += [name for each in self.memory.ends.get(i, ()) for name in self._views_of.pop(each.number, ())]
             if ended:
                 self._line(f"del {', '.join(ended)}", None)
         returned = [self._returned(value, i) for i, value in enumerate(self.outputs)]
@@ -179,10 +185,10 @@ class Source:
             return places[name]
 
         def shown(value: Any, call: Call) -> str:
-            if isinstance(value, np.ndarray):
+            if type(value) is np.ndarray:
                 number = value.reshape(-1)[0]
                 if call.function in _WHOLE_ROWS and chain.block >= SHORTEST_ROW:
-                    return name_of(self._row(np.full(chain.block, number)), block)
+                    return name_of(self._show(np.full(chain.block, number)), block)
                 return self._show(np.asarray(number))
             if not isinstance(value, TracedArray) or not value.ndim:
                 return self._show(value)
@@ -233,7 +239,7 @@ class Source:
             self._line(self._writing(call, target), call)
         else:
             text = f"{self._imported(call.function)}({self._arguments(call)})"
-            if call.function.__name__ == "_getitem":
+            if call.function.__name__ == "getitem":
                 text = f"{self._show(call.args[0])}[{self._show(call.args[1])}]"
             if len(call.results) == 1:
                 self._line(f"{self._new(call.results[0])} = in_c_order({text})", call)
@@ -258,12 +264,32 @@ class Source:
             rows = self._in_rows(call, target)
             if rows is not None:
                 return rows
+        if call.form == "ufunc":
+            operands = ", ".join(map(self._show, self._operands(call)))
+            return f"{self._imported(call.function)}({operands}, out={target})"
         return f"{self._imported(call.function)}({self._arguments(call)}, out={target})"
+
+    def _operands(self, call: Call) -> tuple[Any, ...]:
+        """The arguments of a ufunc; for a constant that is one number everywhere, that number, or a row of it."""
+        result = call.results[0].array
+        if call.function.signature is not None or not any(
+            isinstance(each, TracedArray) and each.shape == result.shape for each in call.args
+        ):
+            return call.args
+        return tuple(self._shorter(each, call.function) for each in call.args)
+
+    def _shorter(self, value: Any, function: Any) -> Any:
+        if type(value) is not np.ndarray or value.size < 2 or not same_everywhere(value):
+            return value
+        if function not in _WHOLE_ROWS:
+            return value.reshape(-1)[0].reshape(())
+        row = value.shape[-1]
+        return np.full(row, value.reshape(-1)[0]) if SHORTEST_ROW <= row < value.size else value
 
     def _in_rows(self, call: Call, target: str) -> str | None:
         """``maximum`` with one number: with a row of it, beside the other operand as a matrix of such rows."""
         arrays = [each for each in call.args if isinstance(each, TracedArray)]
-        numbers = [each for each in call.args if isinstance(each, np.ndarray)]
+        numbers = [each for each in call.args if type(each) is np.ndarray]
         if len(arrays) != 1 or len(numbers) != 1 or not numbers[0].size:
             return None
         x, number, result = arrays[0], numbers[0], call.results[0].array
@@ -278,16 +304,9 @@ class Source:
         if row is None:
             return None
         values = np.full(row, first, result.dtype)
-        shown = {id(x): self._as_rows(self._names[x.number], x.size // row, row), id(number): self._row(values)}
+        shown = {id(x): self._as_rows(self._names[x.number], x.size // row, row), id(number): self._show(values)}
         operands = ", ".join(shown[id(each)] for each in call.args)
         return f"{self._imported(call.function)}({operands}, out={self._as_rows(target, x.size // row, row)})"
-
-    def _row(self, values: Any) -> str:
-        key = ("row", values.dtype.str, values.shape, values[:1].tobytes())
-        if key not in self._constant_names:
-            self._constant_names[key] = self._name(f"c{len(self._constant_names) + 1}")
-            self._setup.append(f"{self._constant_names[key]} = {self._literal(values)}")
-        return self._constant_names[key]
 
     def _as_rows(self, name: str, rows: int, row: int) -> str:
         key = ("rows", name, rows, row)
@@ -332,6 +351,7 @@ class Source:
                 self._fixed.add(result.number)
             else:
                 self._line(f"{self._new(result)} = {text}", call)
+                self._views_of.setdefault(result.base.number, []).append(self._names[result.number])
 
     def _view_text(self, call: Call) -> str:
         x, *rest = call.args
@@ -345,15 +365,15 @@ class Source:
             return f"{shown}.transpose({self._show(tuple(rest[0]))})"
         if call.function is view_as:
             return f"{shown}.view({rest[0].str!r})"
-        if name == "_getitem":
+        if name == "getitem":
             return f"{shown}[{self._show(rest[0])}]"
         return f"{self._imported(call.function)}({self._arguments(call)})"
 
     def _op(self, call: Call) -> None:
         number = len(self.ops)
         op = self._name(f"{named(call.node)[1]}_{number}")
-        self.ops.append(call.function if call.out else _finished(call.function, call.node, len(call.results), call.results))
-        self._setup.append(f"{op} = ops[{number}]")
+        self.ops.append(_into(call.function) if call.out else _finished(call.function, call.node, call.results))
+        self._setup.append(f"{op} = ops[{number}]  # {call.node.op!s:.100}")
         arguments = ", ".join(self._show(each) for each in call.args)
         if call.out:
             target = self._target(call)
@@ -404,7 +424,8 @@ class Source:
         head += [f"from numpy import {', '.join(functions)}"] if functions else []
         head += ["from ourdl_numpy.tracing import in_c_order"] if "in_c_order" in used else []
         head += ["from time import perf_counter"] if timed else []
-        body = [f"def build(arena, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
+        body = [f"def build(arena=None, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
+        body += [f"    arena = np.empty({self.memory.size}, 'u1') if arena is None else arena"]
         body += [f"    ({', '.join(state)},) = state"] if state else []
         body += [f"    {line}" for line in self._setup]
         body += ["", f"    def run({', '.join(given)}):"]
@@ -427,7 +448,7 @@ class Source:
 
 _RESERVED = frozenset((
     "np", "arena", "constants", "ops", "state", "build", "run", "in_c_order", "seconds", "began", "perf_counter", "empty",
-    "copyto",
+    "copyto", "i",
 ))  # fmt: skip
 
 
@@ -435,18 +456,37 @@ def _reshaped(value: Any) -> str:
     return f".reshape({value.shape})" if value.size == 0 else ""
 
 
-def _finished(function: Any, node: Any, count: int, results: Sequence[Traced]) -> Any:
+class OtherResultError(Exception):
+    """An op gave a result of another shape or dtype than in the first run, for which the program was written."""
+
+
+def _finished(function: Any, node: Any, results: Sequence[Traced]) -> Any:
     """What computes an op whole, its results as a graph holds them."""
-    arrays = [isinstance(each, TracedArray) for each in results]
+    kinds = [(r.array.shape, r.array.dtype) if isinstance(r, TracedArray) else type(r.array) for r in results]
+
+    def as_written(value: Any, kind: Any) -> Any:
+        if type(kind) is not tuple:
+            if type(value) is not kind:
+                raise OtherResultError
+            return value
+        value = in_c_order(value)
+        if (value.shape, value.dtype) != kind:
+            raise OtherResultError
+        return value
+
     if node.op.num_outputs is None:
-        if not arrays[0]:
-            return lambda *inputs: finish(function(*inputs), inputs, node)
-        return lambda *inputs: in_c_order(finish(function(*inputs), inputs, node))
+        return lambda *inputs: as_written(finish(function(*inputs), inputs, node), kinds[0])
+    return lambda *inputs: tuple(map(as_written, finish(function(*inputs), inputs, node), kinds))
 
-    def several(*inputs: Any) -> Any:
-        found = finish(function(*inputs), inputs, node)
-        return tuple(in_c_order(each) if array else each for each, array in zip(found, arrays, strict=True))
 
-    return several
+def _into(function: Any) -> Any:
+    """A kernel that writes into ``out``, also where it returns something else for once."""
+
+    def kernel(*inputs: Any, out: Any) -> None:
+        found = function(*inputs, out=out)
+        if found is not out and found is not None:
+            np.copyto(out, found)
+
+    return kernel
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -20,8 +22,19 @@ from ourdl_core.numbers import NUMBER_TYPES
 MOST_CALLS_OF_AN_OP = 10_000  # an op that makes more (a long Scan) stays one call
 
 
-class UntraceableError(Exception):
-    """An op looks at values where only calls of NumPy can be noted."""
+class UntraceableError(BaseException):
+    """An op looks at values where only calls of NumPy can be noted. No ``except Exception`` of the op swallows it."""
+
+    def __init__(self) -> None:
+        super().__init__("the op looks at values")
+        _refused.count = getattr(_refused, "count", 0) + 1
+
+
+_refused = threading.local()  # so that it is known where an op swallowed it all the same
+
+
+def _refusals() -> int:
+    return getattr(_refused, "count", 0)
 
 
 class Traced:
@@ -43,13 +56,25 @@ class Traced:
 
     def now(self) -> Any:
         """The array; computed anew where it has been let go."""
-        if type(self.array) is Outline and self.call is not None:
-            found = self.call.function(*replaced(self.call.args, Traced.now), **replaced(self.call.keywords, Traced.now))
-            many = found if len(self.call.results) > 1 else (found,)
-            for each, array in zip(self.call.results, many, strict=True):
-                each.array = array if each.base is not each else in_c_order(array)
-                self.tracer.alive.append(each)
+        stack = [self]
+        while stack:
+            value = stack[-1]
+            call = value.call
+            if type(value.array) is not Outline or call is None:
+                stack.pop()
+                continue
+            gone = [each for each in call.inputs() if type(each.array) is Outline and each.call is not None]
+            stack.extend(gone)
+            if not gone:
+                value._compute(call)
         return self.array
+
+    def _compute(self, call: Call) -> None:
+        found = call.function(*replaced(call.args, _array_of), **replaced(call.keywords, _array_of))
+        many = found if len(call.results) > 1 else (found,)
+        for each, array in zip(call.results, many, strict=True):
+            each.array = array if each.base is not each else in_c_order(array)
+            self.tracer.alive.append(each)
 
     def let_go(self) -> None:
         """Keep no more of the array than a program is written from."""
@@ -82,6 +107,7 @@ class TracedArray(Traced):
 
     __slots__ = ()
 
+    __class__ = property(lambda self: np.ndarray)  # for isinstance
     shape = property(lambda self: self.array.shape)
     dtype = property(lambda self: self.array.dtype)
     ndim = property(lambda self: self.array.ndim)
@@ -123,7 +149,7 @@ class TracedArray(Traced):
     def __getitem__(self, key: Any) -> Any:
         if any(each.array.dtype == bool for each in traced_in(key)):
             raise UntraceableError
-        return self.tracer.call(_getitem, (self, key), {})
+        return self.tracer.call(getitem, (self, key), {})
 
     def __pow__(self, other: Any) -> Any:
         return self.tracer.call(_power_of(self.array, other), (self,) if _fast(self.array, other) else (self, other), {})
@@ -141,7 +167,7 @@ class TracedNumber(Traced):
     __slots__ = ()
 
 
-def _getitem(x: Any, key: Any) -> Any:
+def getitem(x: Any, key: Any) -> Any:
     return x[key]
 
 
@@ -151,7 +177,7 @@ _FAST_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}  
 def _fast(array: Any, other: Any) -> bool:
     if type(other) not in (int, float) or other not in _FAST_POWERS:
         return False
-    return array.dtype.kind == "f" or (type(other) is int and other == 2 and array.dtype.kind in "iu")
+    return array.dtype.kind == "f" or (type(other) is int and other == 2 and array.dtype.kind in "biu")
 
 
 def _power_of(array: Any, other: Any) -> Any:
@@ -297,13 +323,13 @@ class Tracer:
             return self._checked(function, inputs, node)
         if not node.op.mergeable:
             return self._whole(function, inputs, node)
-        calls, known = len(self.calls), len(self._known)
+        calls, known, refusals = len(self.calls), len(self._known), _refusals()
         self._most = calls + MOST_CALLS_OF_AN_OP
         try:
             found = self.call(function, tuple(inputs), {}) if isinstance(function, np.ufunc) else function(*inputs)
-            if _is_result(found, node.op):
+            if _is_result(found, node.op) and _refusals() == refusals:
                 return found
-        except Exception:  # seen on the arrays themselves, where it is a real one
+        except (Exception, UntraceableError):  # seen on the arrays themselves, where it is a real one
             pass
         del self.calls[calls:]
         while len(self._known) > known:
@@ -320,7 +346,7 @@ class Tracer:
     def _whole(self, function: Any, inputs: Sequence[Any], node: Any) -> Any:
         """The op as one call."""
         call = Call("op", function, tuple(inputs), {}, node)
-        call.out = takes_out(function)
+        call.out = takes_out(function) and node.op.num_outputs is None
         call.views = node.op.view
         found = self._checked(function, replaced(tuple(inputs), Traced.now), node)
         many = found if type(found) is tuple else (found,)
@@ -338,6 +364,10 @@ class Tracer:
             return np.asarray(found) if isinstance(found, np.generic) else found
         if keywords.get("out") is not None:
             raise UntraceableError
+        if function is getitem:
+            element = _stacked(*args)
+            if element is not None:
+                return element
         handler = _HANDLERS.get(function)
         if handler is not None and (handler is _where or isinstance(args[0] if args else None, TracedArray)):
             try:
@@ -360,15 +390,16 @@ class Tracer:
         key = _key((form, function, args, tuple(sorted(keywords.items()))))
         if key is not None and key in self._known:
             return self._known[key]
-        arrays = replaced(args, Traced.now)
-        found = function(*arrays, **replaced(keywords, Traced.now))
+        if form == "function" and _may_raise_for_values(function) and _is_caught():
+            raise UntraceableError
+        found = self._made(function, args, keywords)
         call = Call(form, function, args, keywords, self.node)
         many = found if type(found) in (tuple, list) or hasattr(found, "_fields") else (found,)
         inputs = call.inputs()
         results = []
         for each in many:
             array = np.asarray(each) if isinstance(each, np.generic) else each
-            if not isinstance(array, np.ndarray):
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
                 raise UntraceableError
             base = args[0] if form == "view" else next((v for v in inputs if np.may_share_memory(array, v.array)), None)
             if base is not None and many is not found:
@@ -377,7 +408,7 @@ class Tracer:
                 call.views, base = True, None
             results.append(TracedArray(self, array if base is not None else in_c_order(array), call, base))
         call.out = call.form in ("ufunc", "reduce", "copy") or (
-            call.form == "function" and many is not found and function in WITH_OUT
+            call.form == "function" and many is not found and function in WITH_OUT and not {"dtype", "casting"} & {*keywords}
         )
         call.results = tuple(results)
         self.calls.append(call)
@@ -390,17 +421,35 @@ class Tracer:
 
     def ufunc(self, function: np.ufunc, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """A ufunc; what changes no element is left out, and numbers become arrays of the dtype that they count as."""
+        if len(args) > function.nin:
+            raise UntraceableError
         if keywords or function.nout != 1 or any(isinstance(each, (list, tuple)) for each in args):
             return self.note("function", function, args, keywords)
+        if function is np.negative and _is_ufunc(args[0], np.negative):
+            return args[0].call.args[0]
         if len(args) == 2 and function in _NEUTRAL:
             for x, other in (args, args[::-1])[: 1 if function in _ONE_SIDED else 2]:
                 if isinstance(x, TracedArray) and _is_neutral(x, other, _NEUTRAL[function]):
                     return x
         return self.note("ufunc", function, _strong(function, args), {})
 
+    def _made(self, function: Any, args: Any, keywords: Any) -> Any:
+        """What a function returns; it may neither write to what it is given nor raise, which would be a choice by value."""
+        if set(np.geterr().values()) != {"ignore"}:
+            raise UntraceableError
+        try:
+            return function(*replaced(args, _to_read), **replaced(keywords, _to_read))
+        except Exception:
+            UntraceableError()  # counted, if the op catches the error
+            raise
+
     def _kept(self, value: Any) -> Any:
         """What is the same in every run, as it is now: an op may write to an array or a list of its own after its use."""
+        if isinstance(value, Traced):
+            return value
         if isinstance(value, np.ndarray):
+            if type(value) is not np.ndarray:  # masked, a matrix: they compute in their own way
+                raise UntraceableError
             if not value.flags.writeable and value.base is None:
                 return value
             found = self._copies.get(id(value))
@@ -427,6 +476,46 @@ _NEUTRAL = {np.multiply: 1, np.true_divide: 1, np.subtract: 0}
 _ONE_SIDED = (np.true_divide, np.subtract)
 
 
+def _is_ufunc(x: Any, ufunc: np.ufunc) -> bool:
+    return isinstance(x, TracedArray) and x.call is not None and x.call.function is ufunc
+
+
+def _stacked(x: Any, key: Any) -> Any:
+    """What was stacked, where one row is taken of a stack: ``x[i]`` or ``x[i, ...]``. None where ``x`` is no stack."""
+    if type(key) is tuple and len(key) == 2 and key[1] is Ellipsis:
+        key = key[0]
+    if type(key) is not int or not isinstance(x, TracedArray) or not x.ndim or not -len(x) <= key < len(x):
+        return None
+    found = _row_of(x, key % len(x))
+    same = found is not None and found.dtype == x.dtype and found.shape == x.shape[1:]
+    return found if same else None
+
+
+def _row_of(x: Any, k: int) -> Any:
+    """Row ``k`` of an array as it was before rows were put together; None where it was not put together."""
+    if type(x) is np.ndarray:
+        return x[k]
+    call = x.call if isinstance(x, TracedArray) else None
+    if call is None:
+        return None
+    joins = call.function in (np.stack, np.concatenate, np.concat) and len(call.args) == 1
+    if joins and call.keywords.get("axis", 0) == 0 and not {*call.keywords} - {"axis"}:
+        if call.function is np.stack:
+            return call.args[0][k]
+        for part in call.args[0]:
+            if k < len(part):
+                return _row_of(part, k)
+            k -= len(part)
+    if call.function is np.reshape and x.shape == (1, *call.args[0].shape):
+        return call.args[0]
+    if call.function is getitem:
+        whole, key = call.args
+        first = key[0] if type(key) is tuple and key else key
+        if type(first) is slice and whole.shape[1:] == x.shape[1:]:
+            return _row_of(whole, range(len(whole))[first][k])
+    return None
+
+
 def _is_neutral(x: TracedArray, other: Any, neutral: int) -> bool:
     """Whether ``other`` is ``neutral`` everywhere and neither widens nor broadcasts ``x``."""
     if isinstance(other, Traced):
@@ -447,6 +536,37 @@ def _strong(function: np.ufunc, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(np.asarray(a, d) if type(a) in (int, float) else a for a, d in zip(args, dtypes, strict=False))
     except (TypeError, OverflowError):
         return args
+
+
+def _array_of(value: Traced) -> Any:
+    return value.array
+
+
+def _to_read(value: Traced) -> Any:
+    """The array of a value, for a function that must not write to it."""
+    array = value.now()
+    if type(array) is np.ndarray and array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _may_raise_for_values(function: Any) -> bool:
+    """Whether a function may raise for some values and not for others."""
+    if function in (getitem, np.take, np.take_along_axis):
+        return True
+    return "linalg" in getattr(function, "__module__", "")
+
+
+def _is_caught() -> bool:
+    """Whether what is called now stands in a ``try`` or ``with`` of the op: then an error would be a choice by value."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code is not Tracer._step.__code__:
+        name = frame.f_globals.get("__name__", "")
+        if frame.f_code.co_exceptiontable and name != __name__ and not name.startswith(("numpy", "ourdl_core.")):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 def _same_bits(a: Any, b: Any) -> bool:
@@ -639,10 +759,12 @@ def _where(tracer: Tracer, condition: Any, x: Any, y: Any, /) -> Any:
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         return tracer.note("function", np.where, (condition, x, y), {})
     bits = np.dtype(f"i{dtype.itemsize}")
+    shapes = [np.shape(each) if not isinstance(each, Traced) else each.array.shape for each in (condition, x, y)]
+    shape = np.broadcast_shapes(*shapes)
     x, y = (_bits(tracer, each, dtype, bits) for each in (x, y))
-    if not isinstance(y, TracedArray) and not y.any():
+    if not isinstance(y, TracedArray) and not y.any() and np.broadcast_shapes(*shapes[:2]) == shape:
         chosen = _masked(tracer, x, condition)
-    elif not isinstance(x, TracedArray) and not x.any():
+    elif not isinstance(x, TracedArray) and not x.any() and np.broadcast_shapes(shapes[0], shapes[2]) == shape:
         chosen = _masked(tracer, y, tracer.call(np.logical_not, (condition,), {}))
     else:
         differing = _masked(tracer, tracer.call(np.bitwise_xor, (x, y), {}), condition)
@@ -673,15 +795,6 @@ def _round(tracer: Tracer, x: Any, /, decimals: int = 0) -> Any:
     return tracer.call(np.rint, (x,), {})
 
 
-def _clip(tracer: Tracer, x: Any, /, min: Any = None, max: Any = None) -> Any:
-    """As ``np.clip``, where the bounds do not widen ``x``."""
-    widens = any(getattr(bound, "dtype", x.dtype) != x.dtype or isinstance(bound, TracedNumber) for bound in (min, max))
-    if widens:
-        return tracer.note("function", np.clip, (x, min, max), {})
-    x = x if min is None else tracer.call(np.maximum, (x, min), {})
-    return x if max is None else tracer.call(np.minimum, (x, max), {})
-
-
 _HANDLERS: dict[Any, Any] = {
     np.sum: _reduction(np.add),
     np.prod: _reduction(np.multiply),
@@ -707,7 +820,6 @@ _HANDLERS: dict[Any, Any] = {
     np.zeros_like: _like(np.zeros_like),
     np.ones_like: _like(np.ones_like),
     np.full_like: _like(np.full_like),
-    np.clip: _clip,
     np.round: _round,
 }
 _METHODS: dict[str, Any] = {
@@ -724,7 +836,7 @@ OF_SHAPES_OF_ALL = frozenset((
     np.where, np.take, np.take_along_axis, np.concatenate, np.concat, np.stack, np.hstack, np.vstack, np.einsum, np.dot,
     np.tensordot, np.vecdot, np.inner, np.outer, np.cross, np.kron, np.clip, np.searchsorted, np.interp, np.append,
     np.isclose, np.broadcast_arrays, np.linalg.solve, np.linalg.matmul, np.linalg.tensordot, np.linalg.vecdot,
-    np.linalg.outer, np.linalg.cross, _getitem,
+    np.linalg.outer, np.linalg.cross, getitem,
 ))  # fmt: skip
 OF_SHAPES = OF_SHAPES_OF_ALL | frozenset((
     np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.tile, np.repeat, np.pad, np.split, np.unstack, np.cumsum,
@@ -739,5 +851,5 @@ OF_SHAPES = OF_SHAPES_OF_ALL | frozenset((
 # Functions that write into a given array of the shape, dtype and order of what they would return.
 WITH_OUT = frozenset((
     np.concatenate, np.concat, np.stack, np.cumsum, np.cumprod, np.cumulative_sum, np.cumulative_prod, np.argmax, np.argmin,
-    np.einsum, np.dot,
+    np.einsum, np.dot, np.clip,
 ))  # fmt: skip

@@ -12,22 +12,37 @@ def sliding_windows(op, x, out=None):
     axes, walks = op.axes(x.ndim), op.walks(x.shape)
     if out is None and all(map(_side_by_side, walks)):
         return _tiles(x, axes, walks)
-    widths = [(0, 0)] * x.ndim
-    for axis, walk in zip(axes, walks, strict=True):
-        widths[axis] = (walk.before, walk.after)
-    if any(map(any, widths)):
-        x = np.pad(x, widths, constant_values=op.fill)
-    shape, strides = list(x.shape), list(x.strides)
+    padded = _padded(x, axes, walks, op.fill)
+    shape, strides = list(padded.shape), list(padded.strides)
     for axis, walk in zip(axes, walks, strict=True):
         shape[axis], strides[axis] = walk.many, strides[axis] * walk.stride
     place = max(axes) + 1
     shape[place:place] = op.size
-    strides[place:place] = [x.strides[axis] * walk.dilation for axis, walk in zip(axes, walks, strict=True)]
-    windows = as_strided(x, shape, strides, writeable=False)
+    strides[place:place] = [padded.strides[axis] * walk.dilation for axis, walk in zip(axes, walks, strict=True)]
     if out is None:
-        return np.ascontiguousarray(windows)
-    np.copyto(out, windows)
+        out = np.empty(shape, x.dtype)
+    if out.size and out.flags.c_contiguous and padded.flags.c_contiguous:
+        # From here on all that lies in one piece is one element: a row of a window, or what is behind it.
+        begin = place + len(op.size) - (axes[-1] == place - 1 and walks[-1].dilation == 1)
+        piece = np.dtype(f"V{math.prod(shape[begin:]) * x.itemsize}")
+        windows = np.ndarray(shape[:begin], piece, padded, strides=strides[:begin])
+        np.copyto(np.ndarray(shape[:begin], piece, out), windows)
+    else:
+        np.copyto(out, as_strided(padded, shape, strides, writeable=False))
     return out
+
+
+def _padded(x, axes, walks, fill):
+    """``x`` with ``fill`` before and after, along the axes."""
+    shape, inside = list(x.shape), [slice(None)] * x.ndim
+    for axis, walk in zip(axes, walks, strict=True):
+        shape[axis] += walk.before + walk.after
+        inside[axis] = slice(walk.before, walk.before + walk.length)
+    if tuple(shape) == x.shape:
+        return x
+    padded = np.full(shape, fill, x.dtype)
+    padded[tuple(inside)] = x
+    return padded
 
 
 def overlap_add(op, x, like=None, out=None):

@@ -336,6 +336,42 @@ def test_equal_largest_elements_of_a_window_share():
     np.testing.assert_allclose(slope.ravel(), [1 / 3, 1 / 3, 1 / 3 + 1 / 2, 1 / 2, 0])
 
 
+@pytest.mark.parametrize("strides", [1, 2, (3, 1)])
+def test_the_gradient_of_max_pool_is_that_of_whole_windows(strides):
+    x = Variable(shape=(None, None, None, 2), dtype="float64")
+    windows = ops.SlidingWindows(x, size=(3, 2), strides=strides)
+    weights = np.random.default_rng(0).normal(size=(3, 1, 1, 2))
+    totals = [ops.Sum(ops.Square(y) * weights) for y in (ops.MaxPool(x, pool_size=(3, 2), strides=strides),
+                                                         ops.Max(windows, axis=(3, 4)))]  # fmt: skip
+    given = np.random.default_rng(1).integers(0, 4, (3, 7, 6, 2)).astype(float)  # many are equal
+    given[0, 2, 2, 0] = np.nan
+    found, expected = (Program([x], [total, grad(total, x)])({}, given)[0] for total in totals)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-12)
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_what_is_added_by_max_pool_takes_no_gradient():
+    x = Variable(shape=(1, 2, 2, 1), dtype="float64")
+    slope, _ = Program([x], grad(ops.Sum(ops.MaxPool(x, pool_size=2, padding=1)), x))({}, np.full((1, 2, 2, 1), -np.inf))
+    np.testing.assert_array_equal(slope.ravel(), [1.0] * 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "bool"])
+@pytest.mark.parametrize("axis", [1, -2, (1, 2), 3, (2, 3)])
+@pytest.mark.parametrize("name", ["Max", "Min", "Sum", "Mean"])
+def test_short_axes_are_reduced_element_by_element(name, axis, dtype):
+    if name == "Mean" and dtype in ("int64", "bool"):
+        pytest.skip("Mean is of floating numbers")
+    x = Variable(shape=(None, None, None, None), dtype=dtype)
+    given = np.random.default_rng(0).integers(0, 5, (200, 3, 2, 4)).astype(dtype)
+    for keepdims in (False, True):
+        op = ops[name](axis=axis, keepdims=keepdims)
+        found, _ = Program([x], ops[name](x, axis=axis, keepdims=keepdims))({}, given)
+        expected = op.compute(given)
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-3 if dtype == "float16" else 1e-6)
+
+
 # ---- Resize ---------------------------------------------------------------------------------------------------------
 
 
