@@ -310,9 +310,9 @@ class OwningStepper(Stepper):
             return super().__call__(inputs)
         try:
             found: list[Any] = function(*inputs)
-        except OtherResultError:
-            what = "an op of this Program gave a result of another shape or dtype than in the first step"
-            raise TypeError(f"{what}: a loop runs steps of one kind; call the Program for each step") from None
+        except OtherResultError:  # nothing of the state is written yet
+            self._programs = dict.fromkeys(self._programs, (None, None))
+            return super().__call__(inputs)
         except Exception as error:
             specialised.blame(error)
             raise

@@ -90,6 +90,7 @@ def class_index(op, label, scores):
 
 def embedding(op, x, weight):
     """Embedding, its indices looked at once, as ClassIndex."""
+    op.infer(x, weight)
     if x.size and x.view(f"u{x.dtype.itemsize}").max() >= op.size:
         return op.compute(x, weight)
     return weight[x]

@@ -47,6 +47,11 @@ def for_less_memory(calls: Sequence[Call], outputs: Sequence[Any], updates: Sequ
     return order.with_views(order.early(order.late()))
 
 
+def is_checked(call: Call) -> bool:
+    """Whether the result of a call may be of another shape than the program was written for: that is seen in each run."""
+    return call.form == "op"
+
+
 class _Order:
     """Calls, by number, and the memory that they read and write. Views are made just before the call that reads them."""
 
@@ -56,6 +61,7 @@ class _Order:
         self.maker = {result.number: i for i, call in enumerate(self.calls) for result in call.results}
         self.roots = [value for value in (*outputs, *(value for _, value in updates)) if isinstance(value, Traced)]
         self.kept = {value.base.number for value in self.roots}
+        self.unchecked = 0  # calls that are to come and may give another kind of result
         self.leaf_of = {value.number: leaf.number for leaf, value in updates if isinstance(value, Traced)}
         self.reads = [list({value.base.number: value.base for value in call.inputs()}.values()) for call in self.calls]
         self.readers: dict[int, list[int]] = {}
@@ -97,6 +103,7 @@ class _Order:
 
     def early(self, order: Sequence[int]) -> list[int]:
         """Calls that let go of as much as they take, as soon as what they read is there."""
+        self.unchecked = sum(map(is_checked, self.calls))
         left = {number: len(readers) for number, readers in self.readers.items()}
         waits = [sum(value.number in self.maker for value in values) for values in self.reads]
         found: list[int] = []
@@ -109,6 +116,7 @@ class _Order:
                     continue
                 done[i] = True
                 found.append(i)
+                self.unchecked -= is_checked(self.calls[i])
                 next_ones: list[int] = []
                 for value in self.reads[i]:
                     left[value.number] -= 1
@@ -128,7 +136,7 @@ class _Order:
         result = call.results[0]
         leaf = self.leaf_of.get(result.number)
         if leaf is not None:  # it is written over a parameter, which must not be read afterwards
-            return left.get(leaf, 0) == sum(value.number == leaf for value in self.reads[i])
+            return not self.unchecked and left.get(leaf, 0) == sum(value.number == leaf for value in self.reads[i])
         lasting = (v for v in self.reads[i] if v.call is not None and v.number not in self.kept and left[v.number] == 1)
         return result.array.nbytes <= max(NOTHING, sum(getattr(value.array, "nbytes", 0) for value in lasting))
 

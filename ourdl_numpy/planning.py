@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ourdl_numpy.chains import Chain, chains_of, elementwise
-from ourdl_numpy.ordering import for_less_memory, single_numbers_first
+from ourdl_numpy.ordering import for_less_memory, is_checked, single_numbers_first
 from ourdl_numpy.tracing import Call, Traced, TracedArray
 
 MOST_REORDERED = 5000  # calls: of more, another order is not looked for
@@ -135,8 +135,12 @@ def last_uses(calls: Sequence[Call], outputs: Sequence[Any]) -> dict[int, int]:
 def _place_updates(
     memory: Memory, updates: Sequence[tuple[Traced, Any]], last: dict[int, int], made: dict[int, int]
 ) -> None:
-    """Write the new value of a leaf over the old one, where nothing reads that later; else copy it there at the end."""
+    """Write the new value of a leaf over the old one, where nothing reads that later; else copy it there at the end.
+
+    Nothing is written before it is known that no op gives another kind of result than the program was written for.
+    """
     taken: set[int] = set()
+    checked = max((i for i, call in enumerate(memory.calls) if is_checked(call)), default=-1)
     for leaf, value in updates:
         if value is leaf:
             continue
@@ -144,7 +148,7 @@ def _place_updates(
             call, at = value.call, made[value.number]
             reads = [each for each in call.inputs() if each.base is leaf]
             in_place = not reads or (elementwise(call) and all(each is leaf for each in reads))
-            if in_place and last.get(leaf.number, -1) <= at:
+            if in_place and last.get(leaf.number, -1) <= at > checked:
                 memory.owned[value.number] = leaf.number
                 taken.add(value.number)
                 continue

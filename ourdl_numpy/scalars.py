@@ -18,7 +18,7 @@ import numpy as np
 
 from ourdl_core.execute import finish
 from ourdl_core.numbers import NUMBER_TYPES, number_namespace
-from ourdl_numpy.tracing import UntraceableError
+from ourdl_numpy.tracing import UntraceableError, refusals
 
 DEEPEST = 12  # expressions within one another
 
@@ -62,7 +62,7 @@ class Number:
         raise UntraceableError
 
     __class__ = property(lambda self: type(self.value))  # for isinstance
-    __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = _refuse
+    __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = __str__ = __repr__ = __format__ = _refuse
     __hash__ = object.__hash__
 
 
@@ -108,10 +108,11 @@ class NumberTracer:
             return function(*map(_value, inputs))
         if node.op is None or not any(type(each) is Number for each in inputs):
             return finish(function(*inputs), inputs, None)
+        before = refusals()
         try:
             found = function(*inputs)
             many = found if type(found) is tuple else (found,)
-            if all(type(each) is Number or type(each) in NUMBER_TYPES for each in many):
+            if refusals() == before and all(type(each) is Number or type(each) in NUMBER_TYPES for each in many):
                 return found
         except (Exception, UntraceableError):  # what it is, the call of the whole op tells
             pass

@@ -64,7 +64,7 @@ class Source:
     # ---- names --------------------------------------------------------------------------------------------------------
 
     def _name(self, wanted: str) -> str:
-        base = re.sub(r"\W+", "_", wanted).strip("_") or "v"
+        base = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_") or "v"
         taken = base in _RESERVED or keyword.iskeyword(base) or hasattr(builtins, base) or hasattr(np, base)
         base = f"v_{base}" if base[0].isdigit() or taken else base
         name, number = base, self._numbers.get(base, 2)
@@ -485,6 +485,8 @@ def _into(function: Any) -> Any:
     def kernel(*inputs: Any, out: Any) -> None:
         found = function(*inputs, out=out)
         if found is not out and found is not None:
+            if (found.shape, found.dtype) != (out.shape, out.dtype):
+                raise OtherResultError
             np.copyto(out, found)
 
     return kernel

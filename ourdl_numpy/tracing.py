@@ -33,7 +33,7 @@ class UntraceableError(BaseException):
 _refused = threading.local()  # so that it is known where an op swallowed it all the same
 
 
-def _refusals() -> int:
+def refusals() -> int:
     return getattr(_refused, "count", 0)
 
 
@@ -140,7 +140,7 @@ class TracedArray(Traced):
     __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = __setitem__ = __contains__ = _refuse
     # In place, an array would change under its other names too.
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = __imatmul__ = _refuse
-    __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _refuse
+    __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = __str__ = __repr__ = __format__ = _refuse
     __hash__ = object.__hash__
 
     def __len__(self) -> int:
@@ -166,6 +166,15 @@ class TracedNumber(Traced):
 
     __slots__ = ()
 
+    __class__ = property(lambda self: type(self.array))  # for isinstance
+
+    def _refuse(self, *_: Any) -> Any:
+        raise UntraceableError
+
+    __bool__ = __int__ = __float__ = __index__ = __complex__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __str__ = __repr__ = __format__ = _refuse
+    __hash__ = object.__hash__
+
 
 def getitem(x: Any, key: Any) -> Any:
     return x[key]
@@ -177,7 +186,7 @@ _FAST_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}  
 def _fast(array: Any, other: Any) -> bool:
     if type(other) not in (int, float) or other not in _FAST_POWERS:
         return False
-    return array.dtype.kind == "f" or (type(other) is int and other == 2 and array.dtype.kind in "biu")
+    return array.dtype.kind in "fc" or (type(other) is int and other == 2 and array.dtype.kind in "biu")
 
 
 def _power_of(array: Any, other: Any) -> Any:
@@ -323,11 +332,11 @@ class Tracer:
             return self._checked(function, inputs, node)
         if not node.op.mergeable:
             return self._whole(function, inputs, node)
-        calls, known, refusals = len(self.calls), len(self._known), _refusals()
+        calls, known, before = len(self.calls), len(self._known), refusals()
         self._most = calls + MOST_CALLS_OF_AN_OP
         try:
             found = self.call(function, tuple(inputs), {}) if isinstance(function, np.ufunc) else function(*inputs)
-            if _is_result(found, node.op) and _refusals() == refusals:
+            if _is_result(found, node.op) and refusals() == before:
                 return found
         except (Exception, UntraceableError):  # seen on the arrays themselves, where it is a real one
             pass
@@ -369,7 +378,8 @@ class Tracer:
             if element is not None:
                 return element
         handler = _HANDLERS.get(function)
-        if handler is not None and (handler is _where or isinstance(args[0] if args else None, TracedArray)):
+        anywhere = handler in (_where, _result_type)
+        if handler is not None and (anywhere or isinstance(args[0] if args else None, TracedArray)):
             try:
                 bound = _signature(handler).bind(self, *args, **keywords)
             except TypeError:
@@ -386,12 +396,12 @@ class Tracer:
 
     def note(self, form: str, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make and note a call of that form; the same call again is the same value."""
+        if set(np.geterr().values()) != {"ignore"} or (_may_raise_for_values(function, args) and _is_caught()):
+            raise UntraceableError
         args, keywords = self._kept(args), {name: self._kept(each) for name, each in keywords.items()}
         key = _key((form, function, args, tuple(sorted(keywords.items()))))
         if key is not None and key in self._known:
             return self._known[key]
-        if form == "function" and _may_raise_for_values(function) and _is_caught():
-            raise UntraceableError
         found = self._made(function, args, keywords)
         call = Call(form, function, args, keywords, self.node)
         many = found if type(found) in (tuple, list) or hasattr(found, "_fields") else (found,)
@@ -435,8 +445,6 @@ class Tracer:
 
     def _made(self, function: Any, args: Any, keywords: Any) -> Any:
         """What a function returns; it may neither write to what it is given nor raise, which would be a choice by value."""
-        if set(np.geterr().values()) != {"ignore"}:
-            raise UntraceableError
         try:
             return function(*replaced(args, _to_read), **replaced(keywords, _to_read))
         except Exception:
@@ -551,10 +559,12 @@ def _to_read(value: Traced) -> Any:
     return array
 
 
-def _may_raise_for_values(function: Any) -> bool:
+def _may_raise_for_values(function: Any, args: tuple[Any, ...]) -> bool:
     """Whether a function may raise for some values and not for others."""
     if function in (getitem, np.take, np.take_along_axis):
         return True
+    if function is np.power:
+        return any(each.dtype.kind in "iu" for each in args if hasattr(each, "dtype"))
     return "linalg" in getattr(function, "__module__", "")
 
 
@@ -563,7 +573,7 @@ def _is_caught() -> bool:
     frame = sys._getframe(2)
     while frame is not None and frame.f_code is not Tracer._step.__code__:
         name = frame.f_globals.get("__name__", "")
-        if frame.f_code.co_exceptiontable and name != __name__ and not name.startswith(("numpy", "ourdl_core.")):
+        if frame.f_code.co_exceptiontable and name != __name__ and name.partition(".")[0] not in ("numpy", "ourdl_core"):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
@@ -655,12 +665,12 @@ def _reduction_kept(ufunc: np.ufunc) -> Any:
     return handler
 
 
-def _reshape(tracer: Tracer, x: Any, /, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+def _reshape(tracer: Tracer, x: Any, /, *sizes: Any, shape: Any = None, order: str = "C", copy: Any = None) -> Any:
+    shape = sizes if shape is None else (shape,)
     if order != "C" or not shape:
         raise UntraceableError
     shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
-    sizes = tuple(int(n) for n in shape)
-    wanted = x.now().reshape(sizes)
+    wanted = x.now().reshape(tuple(int(n) for n in shape))
     if wanted.shape == x.shape:
         return x
     if x.size and not np.may_share_memory(wanted, x.now()):
@@ -673,7 +683,8 @@ def _transposed(tracer: Tracer, x: Any, axes: Sequence[int]) -> Any:
     return x if axes == tuple(range(x.ndim)) else tracer.note("view", np.transpose, (x, axes), {})
 
 
-def _transpose(tracer: Tracer, x: Any, /, *axes: Any) -> Any:
+def _transpose(tracer: Tracer, x: Any, /, *order: Any, axes: Any = None) -> Any:
+    axes = order if axes is None else (axes,)
     axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
     return _transposed(tracer, x, axes or range(x.ndim)[::-1])
 
@@ -738,6 +749,10 @@ def _asarray(tracer: Tracer, x: Any, /, dtype: Any = None, *, copy: Any = None, 
 
 def _same(tracer: Tracer, x: Any, /) -> Any:
     return x
+
+
+def _result_type(tracer: Tracer, *given: Any) -> Any:
+    return np.result_type(*(each.array.dtype if isinstance(each, TracedArray) else each for each in given))
 
 
 def _in_order(tracer: Tracer, x: Any, /) -> Any:
@@ -817,6 +832,9 @@ _HANDLERS: dict[Any, Any] = {
     np.ascontiguousarray: _in_order,
     np.ravel: _ravel,
     np.where: _where,
+    np.result_type: _result_type,
+    np.shape: lambda tracer, x: x.shape,
+    np.ndim: lambda tracer, x: x.ndim,
     np.zeros_like: _like(np.zeros_like),
     np.ones_like: _like(np.ones_like),
     np.full_like: _like(np.full_like),

@@ -250,7 +250,7 @@ def _seed(value: Any) -> Any:
 
 
 def _run(case: Case, variables: list[Variable], outs: list[Any], given: list[Any]) -> list[Any]:
-    program = Program(variables, outs, mode=case.mode)
+    program = Program(variables, outs, mode=case.mode, executor="plain")
     before = [x.tobytes() if isinstance(x, np.ndarray) else None for x in given]
     try:
         found, _ = program({}, *given)

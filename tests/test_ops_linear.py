@@ -164,6 +164,16 @@ KERNELS = [
     ("ScatterAdd", {"axis": 0}, (numbers(3), -1, *specs(TABLE))),
     ("PutAlongAxis", {"axis": 1}, (numbers(2, 4), ALONG, *specs(A))),
     ("PutAlongAxis", {"axis": -2}, (numbers(3, 4, 3), np.ones((3, 4, 3), int), *specs(CUBE))),
+    ("TakeAlongAxis", {"axis": 1}, (numbers(2, 3), ALONG)),
+    ("TakeAlongAxis", {"axis": -2}, (numbers(3, 4, 3), np.array([[[-1, 0, 2]]] * 3))),
+    *(("MatMul", {}, pair) for pair in [
+        (numbers(2, 3, 4), numbers(4, 5)), (numbers(2, 3, 4)[:, ::-1], numbers(4, 5)), (np.zeros((0, 3, 4)), numbers(4, 5)),
+        (numbers(2, 3), numbers(3)), (numbers(2, 3, 4), numbers(2, 4, 5))]),
+    *(("SumTo", {}, (x, *specs(like))) for x, like in [
+        (numbers(9, 4), numbers(4)), (numbers(3, 5, 4), numbers(4)), (numbers(9, 4)[::-1], numbers(4)),
+        (numbers(9, 4), numbers(1)), (np.zeros((9, 0)), np.zeros(0)), (numbers(9, 4), numbers(9, 1))]),
+    *((name, {"axis": axis, "keepdims": keep}, (numbers(5, 2, 3, 4),)) for name in ("Max", "Min", "Sum", "Mean")
+      for axis, keep in [((1, 2), False), (1, True), (None, False), (-1, False), ((0, 2), True)]),
     *((name, {}, (x,)) for name in ("Erf", "Erfc") for x in (A, 3 * A, np.array([math.nan, math.inf, -9.0, 0.0]))),
 ]  # fmt: skip
 
