@@ -41,6 +41,9 @@ class Softmax(Normalised):
         gy = g * y
         return gy - y * ops.Sum(gy, axis=self.axis, keepdims=True)
 
+    def logarithm(self, x):
+        return LogSoftmax(axis=self.axis), (x,)
+
 
 class LogSoftmax(Normalised):
     """``x - log(sum(exp(x)))`` along ``axis``: the logarithm of Softmax, finite where that is rounded to 0.

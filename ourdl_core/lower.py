@@ -56,8 +56,9 @@ class Lowering:
         self.sources: dict[Node, Variable] = {} if first is None else first.sources
         self._apart: set[Node] = set()
         self._numbers: dict[Any, Node] = {}
-        # For each op record, by its identity: itself (so that no other gets that number), its form, whether it is expanded.
-        self._ops: dict[int, tuple[Op, Op, bool]] = {}
+        # For each op record, by its identity: itself (so that no other gets that number), its form, whether it is expanded,
+        # and its rule for what it is the same as.
+        self._ops: dict[int, tuple[Op, Op, bool, Any]] = {}
         self._depth = 0
 
     def lower(self, nodes: Iterable[Node]) -> list[Node]:
@@ -76,11 +77,16 @@ class Lowering:
                 images[node] = self._marked(node, self._given(node), ())
                 continue
             parents = tuple([images.get(parent, parent) for parent in node.parents])
-            _, op, expands = self._ops.get(id(node.op)) or self._know(node.op)
+            _, op, expands, simpler = self._ops.get(id(node.op)) or self._know(node.op)
+            found = None if simpler is None else simpler(*parents)
             if expands:
                 images[node] = self._marked(node, self._expand(op, node, parents), parents)  # type: ignore[arg-type]
-            else:
+            elif found is None:
                 images[node] = self._made(op, parents, node)
+            elif type(found) is tuple:
+                images[node] = self._made(found[0], found[1], node)
+            else:
+                images[node] = self._marked(node, found, parents)
         return [images.get(node, node) for node in nodes]
 
     def give(self, node: Node, leaf: Node) -> None:
@@ -95,11 +101,12 @@ class Lowering:
             self.lowered.setdefault(each, each)
         return result
 
-    def _know(self, op: Op) -> tuple[Op, Op, bool]:
+    def _know(self, op: Op) -> tuple[Op, Op, bool, Any]:
         here = _in_mode(op, self.mode)
         whole = isinstance(here, Composite) and self.first is None and here.own_vjp
         self.partial = self.partial or whole
-        known = self._ops[id(op)] = op, here, isinstance(here, Composite) and not whole
+        simpler = None if type(here).simplified is Op.simplified else here.simplified
+        known = self._ops[id(op)] = op, here, isinstance(here, Composite) and not whole, simpler
         return known
 
     def _given(self, node: Node) -> Any:

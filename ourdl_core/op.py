@@ -145,6 +145,14 @@ class Op(Record):
             )
         return found
 
+    def simplified(self, *inputs: Any, **_: Any) -> Any:
+        """Override: what the op on these nodes is the same as, and cheaper or more exact, where there is such a thing.
+
+        A node among them or above them (``x`` for ``x * 1``), or another op and its inputs (for the logarithm of a Softmax),
+        of the same shape and dtype. It is asked when a Program is laid out; an attribute or value is all it looks at.
+        """
+        return None
+
     def infer(self, *specs: Any, **_: Any) -> Any:
         """Shape and dtype of the output from those of the inputs: by running ``compute`` on a stand-in."""
         from ourdl_core.infer import infer_by_running

@@ -1,5 +1,7 @@
 """Arithmetic on each element."""
 
+import math
+
 from ourdl_core import Elementwise, Node, Variable, namespace, ops
 
 
@@ -37,6 +39,9 @@ class Sub(Elementwise):
     def vjp(self, g, y, a, b):
         return g, -g
 
+    def simplified(self, a, b):
+        return a if _changes_nothing(b, 0, a) else None
+
 
 class Mul(Elementwise):
     """``a * b``.
@@ -50,6 +55,9 @@ class Mul(Elementwise):
 
     def vjp(self, g, y, a, b):
         return g * b, g * a
+
+    def simplified(self, a, b):
+        return a if _changes_nothing(b, 1, a) else b if _changes_nothing(a, 1, b) else None
 
 
 class Div(Elementwise):
@@ -67,6 +75,9 @@ class Div(Elementwise):
     def vjp(self, g, y, a, b):
         return g / b, -g * y / b
 
+    def simplified(self, a, b):
+        return a if _changes_nothing(b, 1, a) else None
+
 
 class Neg(Elementwise):
     """``-x``.
@@ -80,6 +91,9 @@ class Neg(Elementwise):
 
     def vjp(self, g, y, x):
         return -g
+
+    def simplified(self, x):
+        return x.parents[0] if type(x.op) is Neg else None
 
 
 class Pow(Elementwise):
@@ -105,10 +119,25 @@ class Pow(Elementwise):
         return g * b * base ** (b - 1), g * y * ops.Log(ops.Where(at_zero, ops.OnesLike(a), a))
 
 
+def _number_of(x):
+    """The number that a node is, where it is one that is written into the graph; else None."""
+    if x.op is not None or x.parents or isinstance(x, Variable) or not x.spec.number:
+        return None
+    return x.value
+
+
+def _changes_nothing(number, neutral, x):
+    """Whether ``number`` is written into the graph as ``neutral``, and does not widen ``x``, which is floating."""
+    value = _number_of(number)
+    if value is None or value != neutral or math.copysign(1, value) < 0:
+        return False
+    return _number_of(x) is None and x.spec.dtype.kind == "f"
+
+
 def _known_nonzero(x):
     """Whether ``x`` is a number other than 0 that is written into the graph, or a bare one."""
     if isinstance(x, Node):
-        return x.op is None and not x.parents and not isinstance(x, Variable) and x.spec.number and x.value != 0
+        return _number_of(x) not in (None, 0)
     return not hasattr(x, "ndim") and x != 0
 
 

@@ -16,6 +16,9 @@ class Exp(Elementwise):
     def vjp(self, g, y, x):
         return g * y
 
+    def logarithm(self, x):
+        return x
+
 
 class Expm1(Elementwise):
     """``e ** x - 1``, accurate near 0.
@@ -43,6 +46,11 @@ class Log(Elementwise):
 
     def vjp(self, g, y, x):
         return g / x
+
+    def simplified(self, x):
+        """Of an op that knows its own logarithm, that: exact where the op's value would be rounded to 0 or to inf."""
+        logarithm = getattr(type(x.op), "logarithm", None)
+        return None if logarithm is None else logarithm(x.op, *x.parents)
 
 
 class Log1p(Elementwise):
