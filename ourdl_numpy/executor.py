@@ -296,9 +296,12 @@ class OwningStepper(Stepper):
         super().__init__(executor.run, [np.array(each) for each in state], updated, keys, executor.layout.shared)
         self._executor = executor
         self._programs: dict[Any, Any] = {}
+        self._plain = False  # for good, once a step was plain: it put other arrays in the place of the state
         self._next = np.array([0, 0, 1], np.uint32)
 
     def __call__(self, inputs: list[Any]) -> list[Any]:
+        if self._plain:
+            return super().__call__(inputs)
         key = shapes_of(inputs)
         run = self._programs.get(key)
         if run is None:
@@ -307,11 +310,12 @@ class OwningStepper(Stepper):
             run = self._programs[key] = self._build(inputs)
         specialised, function = run
         if specialised is None:
+            self._plain = True
             return super().__call__(inputs)
         try:
             found: list[Any] = function(*inputs)
         except OtherResultError:  # nothing of the state is written yet
-            self._programs = dict.fromkeys(self._programs, (None, None))
+            self._plain = True
             return super().__call__(inputs)
         except Exception as error:
             specialised.blame(error)

@@ -157,6 +157,8 @@ class TracedArray(Traced):
     def __getattr__(self, name: str) -> Any:
         function = _METHODS.get(name)
         if function is None:
+            if hasattr(np.ndarray, name):  # ``hasattr`` of the op must not find less than an array has
+                raise UntraceableError
             raise AttributeError(name)
         return lambda *args, **keywords: self.tracer.call(function, (self, *args), keywords)
 
@@ -287,6 +289,7 @@ class Tracer:
         self.count = 0
         self.node: Any = None
         self._most = math.inf  # calls
+        self._constants: set[int] = set()  # of the layout, which nobody writes to
         self._copies: dict[int, tuple[Any, Any]] = {}  # of arrays that ops hold, by identity
         self._known: dict[Any, Any] = {}
 
@@ -296,6 +299,7 @@ class Tracer:
         """Run ``layout``: its leaves and its outputs as values of the trace."""
         given: list[Traced] = [TracedNumber(self, v) if type(v) in NUMBER_TYPES else TracedArray(self, v) for v in leaves]
         values: list[Any] = [*given, *layout.rest]
+        self._constants = {id(value) for value in layout.rest}
         for value in given:
             value.held = 1
         for step in layout.steps:
@@ -458,7 +462,7 @@ class Tracer:
         if isinstance(value, np.ndarray):
             if type(value) is not np.ndarray:  # masked, a matrix: they compute in their own way
                 raise UntraceableError
-            if not value.flags.writeable and value.base is None:
+            if id(value) in self._constants:
                 return value
             found = self._copies.get(id(value))
             if found is None or found[0] is not value or not _same_bits(found[1], value):
