@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks.settings import Options, machine, settle
+from benchmarks.settings import Options, machine, products, settle
 
 WORKS = {
     "adaline": "ADALINE, one sample a step, in Python numbers",
@@ -24,6 +24,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("works", nargs="*", metavar="WORK", help="what to measure: all, if none is named")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads for every side (default 1)")
+    parser.add_argument("--kernels", metavar="NAME", help="kernels of OpenBLAS, as Haswell; else it chooses")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="how often all sides run in turn (default 9)")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     parser.add_argument("--plot", metavar="FILE", help="draw it, as PNG, SVG or PDF")
@@ -51,7 +52,7 @@ def shown(given):
 
 def measured(given):
     """The works, one after the other; what was found is written after each, so that a stop loses only one."""
-    settle(given.threads)
+    settle(given.threads, given.kernels)
     from importlib import import_module
 
     from benchmarks import report
@@ -60,7 +61,13 @@ def measured(given):
     options = Options(given.threads, 1 if given.quick else given.rounds, given.quick)
     here = machine()
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    print(f"{here['processor']}, {given.threads} thread(s), Python {here['python']}\n{versions}\nBLAS: {here['blas']}\n")
+    print(f"{here['processor']}, {given.threads} thread(s), Python {here['python']}\n{versions}")
+    print(f"BLAS of NumPy: {here['blas']}")
+    if not given.quick:
+        here["gflops"] = products()
+        rates = ", ".join(f"{name} {rate}" for name, rate in here["gflops"].items())
+        print(f"float32 matrix products, GFLOP/s: {rates}")
+    print()
     tables = []
     for work in given.works or WORKS:
         try:

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 import sys
+import time
 from dataclasses import dataclass
 
 PACKAGES = ("ourdl", "numpy", "scipy", "torch", "jax", "jaxlib", "autograd", "micrograd", "scikit-learn")
@@ -35,13 +36,13 @@ class Options:
         return tiny if self.quick else full
 
 
-def environment(threads):
-    """The variables that say how many threads there are, and which kernels the BLAS of NumPy takes."""
+def environment(threads, kernels=None):
+    """The variables that say how many threads there are, and which kernels the BLAS of NumPy takes (else it chooses)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     for library in ("OMP", "OPENBLAS", "MKL"):
         kept[f"{library}_NUM_THREADS"] = str(threads)
-    if _amd_with_avx512():  # OpenBLAS may take the kernels of older processors there, which are half as fast
-        kept["OPENBLAS_CORETYPE"] = "SkylakeX"
+    if kernels is not None:
+        kept["OPENBLAS_CORETYPE"] = kernels
     flags = [flag for flag in kept.get("XLA_FLAGS", "").split() if not flag.startswith("--xla_cpu_multi_thread_eigen")]
     kept["XLA_FLAGS"] = " ".join([*flags, f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"])
     kept["NPROC"] = str(threads)  # the threads of XLA
@@ -50,9 +51,9 @@ def environment(threads):
     return kept
 
 
-def settle(threads):
+def settle(threads, kernels=None):
     """Begin anew with the right environment, unless it is already so; keep to so many processors."""
-    wanted = environment(threads)
+    wanted = environment(threads, kernels)
     if wanted != dict(os.environ):
         if "numpy" in sys.modules:
             raise RuntimeError("numpy was imported before the settings of threads were made")
@@ -99,8 +100,33 @@ def _blas():
     return "; ".join(told) or "unknown"
 
 
-def _amd_with_avx512():
-    return _cpu_field("vendor_id") == "AuthenticAMD" and "avx512f" in _cpu_field("flags").split()
+def products(size=1024, repeats=7):
+    """GFLOP/s of float32 matrix products, by library: each brings its own BLAS, and that alone may decide a comparison."""
+    import numpy as np
+
+    a = np.ones((size, size), np.float32)
+    ways = {"NumPy": lambda: np.matmul(a, a)}
+    if _has("torch"):
+        import torch
+
+        t = torch.ones(size, size)
+        ways["PyTorch"] = lambda: torch.mm(t, t)
+    if _has("jax"):
+        import jax
+
+        j = jax.numpy.ones((size, size), "float32")
+        dot = jax.jit(jax.numpy.matmul)
+        ways["JAX"] = lambda: dot(j, j).block_until_ready()
+    found = {}
+    for name, way in ways.items():
+        way()
+        seconds = []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            way()
+            seconds.append(time.perf_counter() - began)
+        found[name] = round(2 * size**3 / min(seconds) / 1e9)
+    return found
 
 
 def _cpu_field(name):

@@ -241,7 +241,7 @@ class NumberSource:
         taken |= {"run", "loop", "sequences", "state", "number_namespace"}
         next_number: dict[str, int] = {}
         for leaf, name in zip(self.tracer.leaves, layout.leaves, strict=True):
-            base = "".join(c if c.isalnum() else "_" for c in name) or "x"
+            base = re.sub(r"\W", "_", name, flags=re.ASCII) or "x"
             base = f"v_{base}" if base[0].isdigit() else base
             name, number = base, next_number.get(base, 2)
             while name in taken or not name.isidentifier() or name in _KEYWORDS:
