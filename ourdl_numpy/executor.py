@@ -16,7 +16,7 @@ import numpy as np
 from ourdl_core.execute import Executor, Stepper, Timing, named, note_node
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_numpy.scalars import NumberSource
-from ourdl_numpy.source import OtherResultError, Source
+from ourdl_numpy.source import OtherResultError, Writer
 from ourdl_numpy.tracing import Tracer, UntraceableError
 
 # Above so many steps a layout is interpreted: to write and compile source would cost more than it saves.
@@ -208,7 +208,8 @@ class Specialised:
         updates += [(given[place], given[place]) for place in held]
         written = {output for _, output in owned}
         rest = [value for i, value in enumerate(outputs) if i not in written]
-        self.source = Source(given, layout.leaves, rest, updates, layout.shared)
+        self.source = Writer(given, layout.leaves, rest, updates, layout.shared).source()
+        self.fits = all(_kind(leaf) == _kind(value) for leaf, value in updates)
         self.name = f"<ourdl program {next(_numbers)}>"
         text = self.source.text()
         self.code = compile(text, self.name, "exec")
@@ -245,21 +246,20 @@ class Specialised:
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.name and trace.tb_frame.f_code.co_name == "run":
-                number = trace.tb_lineno - self.source.first_line
-                call = self.source.calls[number] if 0 <= number < len(self.source.calls) else None
-                if call is not None and call.node is not None:
-                    values = [trace.tb_frame.f_locals.get(self.source._names.get(v.number, "")) for v in call.inputs()]
-                    note_node(error, call.node, [v for v in values if hasattr(v, "shape") or type(v) in NUMBER_TYPES])
+                line = self.source.line_at(trace.tb_lineno)
+                if line is not None and line.node is not None:
+                    values = [trace.tb_frame.f_locals.get(name) for name in line.reads]
+                    note_node(error, line.node, [v for v in values if hasattr(v, "shape") or type(v) in NUMBER_TYPES])
                 return
             trace = trace.tb_next
 
     def timings(self, leaves: Sequence[Any], repeats: int) -> list[Timing]:
         names: dict[str, Any] = {}
         source = self.source
-        seconds = [0.0] * len(source.calls)
+        seconds = [0.0] * len(source.lines)
         exec(compile(source.text(timed=True), self.name, "exec"), names)
         run = names["build"](source.arena(), source.constants, source.ops, (), seconds)
-        found: list[list[float]] = [[] for _ in source.calls]
+        found: list[list[float]] = [[] for _ in source.lines]
         with np.errstate(all="ignore"):
             run(*leaves)
             for _ in range(repeats):
@@ -267,26 +267,13 @@ class Specialised:
                 run(*leaves)
                 for each, value in zip(found, seconds, strict=True):
                     each.append(value)
-        rows = [(call, each) for call, each in zip(source.calls, found, strict=True) if call is not None]
-        return [Timing(*named(call.node), _called(call), median(each), _written(call)) for call, each in rows]
+        rows = [(line, each) for line, each in zip(source.made, found, strict=True) if line is not None]
+        return [Timing(*named(line.node), line.call, median(each), line.bytes) for line, each in rows]
 
 
-def _written(call: Any) -> int:
-    """The bytes that a call writes; a view writes none."""
-    return 0 if call.form == "view" else sum(getattr(result.array, "nbytes", 0) for result in call.results)
-
-
-def _called(call: Any) -> str:
-    """What a call is named in a table."""
-    function = call.function
-    if call.form == "op":
-        return "kernel" if call.out else "compute"
-    if call.form == "copy":
-        return "np.copyto"
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"np.{owner.__name__}.{function.__name__}"
-    return {"getitem": "x[...]", "view_as": "x.view"}.get(function.__name__, f"np.{function.__name__}")
+def _kind(value: Any) -> Any:
+    array = getattr(value, "array", value)
+    return getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 class OwningStepper(Stepper):
@@ -334,10 +321,8 @@ class OwningStepper(Stepper):
         leaves = [*inputs, *self.state]
         key = ("owned", *shapes_of(leaves))
         specialised = self._executor.specialise(key, leaves, owned, held)
-        for leaf, value in specialised.source.updates:
-            array = getattr(value, "array", value)
-            if (getattr(array, "shape", None), getattr(array, "dtype", None)) != (leaf.array.shape, leaf.array.dtype):
-                return None, None  # the plain way says what is wrong
+        if not specialised.fits:
+            return None, None  # the plain way says what is wrong
         order = sorted([place for place, _ in owned] + held)
         return specialised, specialised.build([self.state[place - first] for place in order])
 

@@ -6,7 +6,8 @@ import builtins
 import keyword
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +22,71 @@ SHORTEST_ROW, LONGEST_ROW = 64, 8192
 _WHOLE_ROWS = (np.maximum, np.minimum)
 
 
+class Line(NamedTuple):
+    """What a line of a program does: for which node, by which call, the bytes it writes, and the names that it reads."""
+
+    node: Any
+    call: str
+    bytes: int
+    reads: tuple[str, ...]
+
+
+@dataclass
 class Source:
     """The text of one program, and what it refers to.
 
-    The text defines ``build(arena, constants, ops, state)``, which makes everything that is the same in each run and returns
-    ``run(*leaves)``, which returns the list of outputs. ``lines`` gives the call that a line of the text makes.
+    The text defines ``build(arena, constants, ops, state)``, which makes everything that is the same in each run (``setup``)
+    and returns ``run(*leaves)`` (``lines``, and ``made``: what each does), which returns the outputs. ``size``: bytes of the
+    arena. ``given`` and ``state``: the names of leaves that are given in each run, and of those that are kept.
     """
+
+    setup: list[str]
+    lines: list[str]
+    made: list[Line | None]
+    functions: list[str]
+    constants: list[Any]
+    ops: list[Any]
+    given: list[str]
+    state: list[str]
+    size: int
+
+    def text(self, timed: bool = False) -> str:
+        """The whole program; ``timed`` adds the seconds of each line to ``seconds``."""
+        body = []
+        for i, line in enumerate(self.lines):
+            if timed and self.made[i] is not None:
+                bare = line.lstrip()
+                indent = " " * (8 + len(line) - len(bare))
+                body.append(f"{indent}began = perf_counter(); {bare}; seconds[{i}] += perf_counter() - began")
+            else:
+                body.append(f"        {line}")
+        return "\n".join([*self._before(timed), *body, "", "    return run", ""])
+
+    def _before(self, timed: bool) -> list[str]:
+        head = ["import numpy as np"]
+        head += [f"from numpy import {', '.join(self.functions)}"] if self.functions else []
+        ours = any("in_c_order" in line for line in (*self.setup, *self.lines))
+        head += ["from ourdl_numpy.tracing import in_c_order"] if ours else []
+        head += ["from time import perf_counter"] if timed else []
+        head += ["", "", f"def build(arena=None, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
+        head += [f"    arena = np.empty({self.size}, 'u1') if arena is None else arena"]
+        head += [f"    ({', '.join(self.state)},) = state"] if self.state else []
+        return [*head, *(f"    {line}" for line in self.setup), "", f"    def run({', '.join(self.given)}):"]
+
+    def line_at(self, number: int) -> Line | None:
+        """What the line of that number, from 1, does; None for one that belongs to no node."""
+        place = number - len(self._before(False)) - 1
+        return self.made[place] if 0 <= place < len(self.made) else None
+
+    def arena(self) -> Any:
+        """New memory for the arena, at the start of a cache line."""
+        memory = np.empty(self.size + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + self.size]
+
+
+class Writer:
+    """Writes the source of one program."""
 
     def __init__(
         self,
@@ -42,7 +102,7 @@ class Source:
         self.memory: Memory = planned(calls, outputs, updates)
         self.constants: list[Any] = []
         self.ops: list[Any] = []
-        self.calls: list[Call | None] = []  # of each line of ``run``
+        self._made: list[Line | None] = []
         self._taken: set[str] = set()
         self._numbers: dict[str, int] = {}  # the next to add to a name that is taken
         self._names: dict[int, str] = {}
@@ -58,8 +118,15 @@ class Source:
             if leaf.number in self.owned:
                 self._fixed.add(leaf.number)
         self._emit()
-        for call in calls:  # what the source does not refer to is let go: large constants
-            call.args, call.keywords = tuple(call.inputs()), {}
+
+    def source(self) -> Source:
+        """What was written; of the trace it keeps nothing."""
+        functions = {name for name, each in self._imports.items() if getattr(np, name, None) is each}
+        functions |= {"copyto"} if any("copyto(" in line for line in self._lines) else set()
+        given = [self._names[leaf.number] for leaf in self.leaves if leaf.number not in self.owned]
+        state = [self._names[leaf.number] for leaf in self.leaves if leaf.number in self.owned]
+        rest = self.constants, self.ops, given, state, self.memory.size
+        return Source(self._setup, self._lines, self._made, sorted(functions), *rest)
 
     # ---- names --------------------------------------------------------------------------------------------------------
 
@@ -224,7 +291,11 @@ class Source:
 
     def _line(self, text: str, call: Call | None) -> None:
         self._lines.append(text)
-        self.calls.append(call)
+        if call is None:
+            self._made.append(None)
+        else:
+            reads = tuple(self._names[value.number] for value in call.inputs() if value.number in self._names)
+            self._made.append(Line(call.node, call.name, call.bytes, reads))
 
     def _is_fixed_view(self, call: Call) -> bool:
         return call.form == "view" and all(value.base.number in self._fixed for value in call.inputs())
@@ -411,39 +482,6 @@ class Source:
             pairs.append(f"copyto({self._names[leaf.number]}, {shown})")
         for text in pairs:
             self._line(text, None)
-
-    def text(self, timed: bool = False) -> str:
-        """The whole program; ``timed`` adds the seconds of each line to ``seconds``."""
-        state = [self._names[leaf.number] for leaf in self.leaves if leaf.number in self.owned]
-        given = [self._names[leaf.number] for leaf in self.leaves if leaf.number not in self.owned]
-        used = "\n".join([*self._setup, *self._lines])
-        functions = sorted(name for name, each in self._imports.items() if getattr(np, name, None) is each)
-        if "copyto(" in used:
-            functions = sorted({*functions, "copyto"})
-        head = ["import numpy as np"]
-        head += [f"from numpy import {', '.join(functions)}"] if functions else []
-        head += ["from ourdl_numpy.tracing import in_c_order"] if "in_c_order" in used else []
-        head += ["from time import perf_counter"] if timed else []
-        body = [f"def build(arena=None, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
-        body += [f"    arena = np.empty({self.memory.size}, 'u1') if arena is None else arena"]
-        body += [f"    ({', '.join(state)},) = state"] if state else []
-        body += [f"    {line}" for line in self._setup]
-        body += ["", f"    def run({', '.join(given)}):"]
-        self.first_line = len(head) + 2 + len(body) + 1
-        for i, line in enumerate(self._lines):
-            if timed and self.calls[i] is not None:
-                bare = line.lstrip()
-                indent = " " * (8 + len(line) - len(bare))
-                body.append(f"{indent}began = perf_counter(); {bare}; seconds[{i}] += perf_counter() - began")
-            else:
-                body.append(f"        {line}")
-        return "\n".join([*head, "", "", *body, "", "    return run", ""])
-
-    def arena(self) -> Any:
-        """New memory for the arena, at the start of a cache line."""
-        memory = np.empty(self.memory.size + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        return memory[start : start + self.memory.size]
 
 
 _RESERVED = frozenset((

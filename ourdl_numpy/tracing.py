@@ -236,6 +236,24 @@ class Call:
         self.results: tuple[Traced, ...] = ()
         self.out = self.views = False
 
+    @property
+    def bytes(self) -> int:
+        """What it writes; a view writes nothing."""
+        return 0 if self.form == "view" else sum(getattr(result.array, "nbytes", 0) for result in self.results)
+
+    @property
+    def name(self) -> str:
+        """What it is called in a table."""
+        if self.form == "op":
+            return "kernel" if self.out else "compute"
+        if self.form == "copy":
+            return "np.copyto"
+        owner = getattr(self.function, "__self__", None)
+        if isinstance(owner, np.ufunc):
+            return f"np.{owner.__name__}.{self.function.__name__}"
+        names = {"getitem": "x[...]", "view_as": "x.view"}
+        return names.get(self.function.__name__, f"np.{self.function.__name__}")
+
     def inputs(self) -> list[Traced]:
         """The traced values among the arguments."""
         return traced_in((*self.args, *self.keywords.values()))
