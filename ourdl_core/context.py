@@ -101,13 +101,14 @@ class Clock:
     """Counts the changes of Variables: a value is stale if what it was computed from has changed since.
 
     ``last`` is the result of the last ``forward``, which may have no other owner. ``claim`` numbers the times that a result
-    took its ancestors: as long as it stays, they are of the result that took them last.
+    took its ancestors: as long as it stays, they are of the result that took them last. ``kinds`` numbers the times that a
+    Variable was given a value of another type than it had.
     """
 
-    __slots__ = ("claim", "last", "last_set", "now")
+    __slots__ = ("claim", "kinds", "last", "last_set", "now")
 
     def __init__(self) -> None:
-        self.now = self.claim = 0
+        self.now = self.claim = self.kinds = 0
         self.last_set = 0
         self.last: Any = None
 

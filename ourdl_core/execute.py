@@ -83,17 +83,20 @@ class Executor:
         count = length_of(sequences[0])
         stacks: list[Any] = []
         first: list[Any] = []
+        i = 0
+        run: Callable[[Sequence[Any]], list[Any]] = step
         with np.errstate(all="ignore"):
-            for i, values in enumerate(rows):
-                try:
-                    found = step(list(values))
-                except Exception as error:
-                    error.add_note(f"  in step {i + 1} of {count}")
-                    raise
-                if not i:
-                    first, stacks = found, [_stack(value, count) for value in found]
-                for stack, value in zip(stacks, found, strict=True):
-                    stack[i] = value
+            try:
+                for i, values in enumerate(rows):
+                    found = run(values)
+                    if not i:
+                        first, stacks = found, [_stack(value, count) for value in found]
+                        run = step.again()
+                    for stack, value in zip(stacks, found, strict=True):
+                        stack[i] = value
+            except Exception as error:
+                error.add_note(f"  in step {i + 1} of {count}")
+                raise
         numbers = [type(value) in NUMBER_TYPES or type(value) is np.ndarray for value in first]
         joined = [each if done else self.library.stack(each) for each, done in zip(stacks, numbers, strict=True)]
         return joined, step.state
@@ -143,7 +146,11 @@ class Stepper:
     ) -> None:
         self.run, self.state, self.updated, self.keys, self.shared = run, list(state), updated, keys, shared
 
-    def __call__(self, inputs: list[Any]) -> list[Any]:
+    def again(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """What does further steps, on inputs of the same shapes as the last."""
+        return self.__call__
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         found = self.run([*inputs, *self.state])
         for i in self.shared:
             found[i] = found[i].copy() if type(found[i]) is np.ndarray else found[i]

@@ -482,6 +482,8 @@ class Variable(Node):
 
     def set_value(self, value: Any) -> None:
         """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
+        if type(value) is not type(self._value):
+            clock.kinds += 1
         self._value = value if self._spec is None and type(value) in NUMBER_TYPES else self.accept(value)
         clock.now += 1
         self._version = self._set = clock.last_set = clock.now
@@ -501,7 +503,10 @@ class Variable(Node):
             if grad is None:
                 return
         value = self._value - lr * grad
-        self._value = value if type(value) is float else like(value, self._value, self)
+        if type(value) is not float or type(self._value) is not float:
+            value = like(value, self._value, self)
+            clock.kinds += 1
+        self._value = value
         clock.now += 1
         self._version = clock.now
 

@@ -37,7 +37,8 @@ class Run:
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = not any(isinstance(n, Output) or (n.op is not None and n.op.num_outputs is not None) for n in order)
         self._moves = False  # whether each forward is a step, which moves keys and states on
-        self._numbers: Any = None, None, None, None  # of the last plan of Python numbers alone: mode, types, plan, key
+        # The last plan of Python numbers alone, its key, and ``clock.kinds`` as it was: the types are still these.
+        self._numbers: Any = None, None, None
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
@@ -73,7 +74,8 @@ class Run:
             self._forget_gradients()
         clock.last = result
         if self._single and self._values is not None:
-            return shown(self._values[len(self.nodes)])
+            value = self._values[len(self.nodes)]
+            return value if type(value) is float else shown(value)
         self.hand_out(result)
         return shown(result._value)
 
@@ -144,6 +146,7 @@ class Run:
         for variable, value in zip(plan.updated, values[len(values) - len(plan.updated) :], strict=True):
             variable._value = value
             clock.now += 1
+            clock.kinds += 1
             variable._version = clock.now
         for variable in self._leaves[self.mode]:
             if variable.is_key:
@@ -155,14 +158,13 @@ class Run:
         if variables is None:
             return self._make_plan(result)
         leaves = [variable._value for variable in variables]
-        types = list(map(type, leaves))
-        mode, known, plan, kinds = self._numbers
-        if types == known and mode == self.mode:
+        at, plan, kinds = self._numbers
+        if at == clock.kinds and kinds[0] == self.mode:
             return plan, kinds, leaves
-        kinds = (self.mode, *types)
+        kinds = (self.mode, *map(type, leaves))
         plan = self._plans.get(kinds)
         if plan is not None:
-            self._numbers = self.mode, types, plan, kinds
+            self._numbers = clock.kinds, plan, kinds
             return plan, kinds, leaves
         kinds = (self.mode, *map(signature_of, leaves))
         plan = self._plans.get(kinds)
@@ -180,6 +182,7 @@ class Run:
                 exact = Plan(program, [], {}, plan.library, exact=True, whole=False)
                 for variable in exact.variables:
                     variable._value = first_value(variable, exact, seed=0)
+                clock.kinds += 1
                 plan = Plan(program, [], {}, plan.library, whole=False)
         self._leaves[self.mode] = plan.variables
         leaves = [variable._value for variable in plan.variables]
@@ -241,7 +244,8 @@ class Run:
         if not wrt:
             self._kinds, self._all = kinds, found
         places, plan, pick = found
-        gradients = plan.run([*values[: plan.inputs], *pick(leaves)])
+        given = values if plan.inputs == len(values) else values[: plan.inputs]
+        gradients = plan.run([*given, *pick(leaves)])
         return places, gradients if plan.layout.scalar else list(map(shown, gradients))
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:

@@ -286,7 +286,7 @@ class OwningStepper(Stepper):
         self._plain = False  # for good, once a step was plain: it put other arrays in the place of the state
         self._next = np.array([0, 0, 1], np.uint32)
 
-    def __call__(self, inputs: list[Any]) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         if self._plain:
             return super().__call__(inputs)
         key = shapes_of(inputs)
@@ -314,7 +314,23 @@ class OwningStepper(Stepper):
             np.add(self.state[place], self._next, out=self.state[place])
         return found
 
-    def _build(self, inputs: list[Any]) -> Any:
+    def again(self) -> Callable[[Sequence[Any]], list[Any]]:
+        if self._plain or self.keys or self.shared or len(self._programs) != 1:
+            return self.__call__
+        ((_, function),) = self._programs.values()
+
+        def step(inputs: Sequence[Any]) -> list[Any]:
+            if self._plain:
+                return self(inputs)
+            try:
+                found: list[Any] = function(*inputs)
+                return found
+            except Exception:  # what it is, the whole way tells: nothing of the state is written yet
+                return self(inputs)
+
+        return step
+
+    def _build(self, inputs: Sequence[Any]) -> Any:
         first, count = len(inputs), len(self._executor.layout.outputs) - len(self.updated)
         owned = [(first + place, count + i) for i, place in enumerate(self.updated)]
         held = [first + place for place in range(len(self.state)) if place not in self.updated]

@@ -83,7 +83,7 @@ def _grid(shape):
 
 def class_index(op, label, scores):
     """ClassIndex, looked at once: as an unsigned number a negative label is larger than any class."""
-    if label.size and label.view(f"u{label.dtype.itemsize}").max() >= scores.shape[-1]:
+    if label.size and np.maximum.reduce(label.view(f"u{label.dtype.itemsize}"), axis=None) >= scores.shape[-1]:
         return op.compute(label, scores)  # it says which
     return label
 
