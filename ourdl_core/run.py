@@ -52,6 +52,8 @@ class Run:
         self._given = False
         self._graded: list[Node] = []  # whose gradients were asked for
         self._found: Any = None  # the gradients of all Variables, and their places
+        self._asked = False  # whether a gradient was asked for after the last ``forward``
+        self._together: dict[Any, Any] = {}
 
     # ---- forward ------------------------------------------------------------------------------------------------------
 
@@ -60,10 +62,15 @@ class Run:
         if self._moves or self.forwarded != clock.now or mode != self.mode or result._by is not self.ref:
             self.mode = mode
             plan, kinds, leaves = self._plan(result)
-            values = self._values = plan.run(leaves)
-            self._given = False
+            together = self._with_gradients(result, plan, kinds) if self._asked else None
+            if together is None:
+                values = self._values = plan.run(leaves)
+                self._found = None
+            else:
+                values = self._values = together[1].run(leaves)
+                self._found = together[0], values
+            self._given = self._asked = False
             self.snapshot = clock.now, kinds, leaves, values
-            self._found = None
             if plan.updated or plan.keys:
                 self._advance(plan, values)
                 self._moves = True
@@ -221,16 +228,22 @@ class Run:
 
     def gradient(self, node: Node) -> Any:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
+        if self._found is not None and clock.last_set <= self.snapshot[0] and isinstance(node, Variable):
+            self._graded.append(node)
+            self._asked = True
+            places, found = self._found
+            place = places.get(node)
+            return None if place is None else found[place]
         if self.snapshot is None or self.result() is None:
             return None
         self._graded.append(node)
+        self._asked = True
         if clock.last_set > self.snapshot[0] and self.invalid:
             raise RuntimeError(f"a value was set after {self.name}.forward(): call forward() again before get_grad()")
         if not isinstance(node, Variable):
             places, found = self._gradients((node,))
         else:
-            if self._found is None:
-                self._found = self._gradients(())
+            self._found = self._found or self._gradients(())
             places, found = self._found
         place = places.get(node)
         return None if place is None else found[place]
@@ -247,6 +260,28 @@ class Run:
         given = values if plan.inputs == len(values) else values[: plan.inputs]
         gradients = plan.run([*given, *pick(leaves)])
         return places, gradients if plan.layout.scalar else list(map(shown, gradients))
+
+    def _with_gradients(self, result: Node, plan: Plan, kinds: Any) -> Any:
+        """The places of the gradients of all Variables, and what computes them with the values of the nodes, in one run.
+
+        Of Python numbers, where a run costs so little that calling it counts; None elsewhere. It is used by the ``forward``
+        after one whose gradients were asked for.
+        """
+        if kinds in self._together:
+            return self._together[kinds]
+        found = None
+        variables = self._leaves[self.mode]
+        if plan.layout.scalar and not plan.updated and not plan.keys and result.op is not None:
+            outputs = [output for node in (*self.nodes, result) for output in outputs_of(node)]
+            wanted = [v for v in variables if plan.specs[v].floating]
+            gradients = {v: g for v, g in zip(wanted, pullback([result], wanted, []), strict=True) if g is not None}
+            program = Program([], [*outputs, *gradients.values()], mode=self.mode)
+            with laying_out:
+                both = Plan(program, [], {}, plan.library, whole=False)
+            if both.variables == variables and both.layout.scalar:
+                found = {v: i for i, v in enumerate(gradients, len(outputs))}, both
+        self._together[kinds] = found
+        return found
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
         result = self.result()
