@@ -7,7 +7,7 @@ itself on all sides, as the parameters are.
 import numpy as np
 
 from benchmarks import sides
-from benchmarks.timing import Side, compare
+from benchmarks.timing import compare
 
 LAYERS, WIDTH, HEADS, LENGTH, KINDS, BATCH = 2, 64, 4, 64, 64, 8
 EPSILON = 1e-5
@@ -285,15 +285,7 @@ def jax_loss(p, x, label):
     return sides.jax_cross_entropy(norm(h, "after") @ p["logits.weight"] + p["logits.bias"], label)
 
 
-SIDES = [
-    Side("OurDL, loop", lambda p: sides.ourdl_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: sides.ourdl_call(graph, p)),
-    Side("NumPy by hand, out=", by_hand),
-    Side("PyTorch eager", lambda p: sides.torch_eager(torch_model, p), ("torch",)),
-    Side("PyTorch compile", lambda p: sides.torch_compiled(torch_model, p), ("torch", "compiler")),
-    Side("JAX, a call a step", lambda p: sides.jax_step(jax_loss, p), ("jax",)),
-    Side("JAX, scan", lambda p: sides.jax_scan(jax_loss, p), ("jax",)),
-]
+SIDES = sides.usual(graph, by_hand, torch_model, jax_loss)
 
 
 def run(options):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks import sides
-from benchmarks.timing import Side, compare
+from benchmarks.timing import compare
 
 SIZE, KERNEL, FILTERS, UNITS, CLASSES, BATCH = 28, 5, (6, 16), (120, 84), 10, 32
 SIDE = (SIZE // 2 - KERNEL + 1) // 2  # of the last images: 5
@@ -178,15 +178,7 @@ def jax_loss(p, x, label):
     return sides.jax_cross_entropy(h @ p["layer2.weight"] + p["layer2.bias"], label)
 
 
-SIDES = [
-    Side("OurDL, loop", lambda p: sides.ourdl_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: sides.ourdl_call(graph, p)),
-    Side("NumPy by hand, out=", by_hand),
-    Side("PyTorch eager", lambda p: sides.torch_eager(torch_model, p), ("torch",)),
-    Side("PyTorch compile", lambda p: sides.torch_compiled(torch_model, p), ("torch", "compiler")),
-    Side("JAX, a call a step", lambda p: sides.jax_step(jax_loss, p), ("jax",)),
-    Side("JAX, scan", lambda p: sides.jax_scan(jax_loss, p), ("jax",)),
-]
+SIDES = sides.usual(graph, by_hand, torch_model, jax_loss)
 
 
 def run(options):

@@ -6,7 +6,7 @@ PyTorch runs its own LSTM, which torch.compile leaves as it is.
 import numpy as np
 
 from benchmarks import sides
-from benchmarks.timing import Side, compare
+from benchmarks.timing import compare
 
 LENGTH, FEATURES, UNITS, CLASSES, BATCH = 28, 28, 64, 10, 32
 TOLERANCE = 1e-4
@@ -144,15 +144,7 @@ def jax_loss(p, x, label):
     return sides.jax_cross_entropy(last @ p["logits.weight"] + p["logits.bias"], label)
 
 
-SIDES = [
-    Side("OurDL, loop", lambda p: sides.ourdl_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: sides.ourdl_call(graph, p)),
-    Side("NumPy by hand, out=", by_hand),
-    Side("PyTorch eager", lambda p: sides.torch_eager(torch_model, p), ("torch",)),
-    Side("PyTorch compile", lambda p: sides.torch_compiled(torch_model, p), ("torch", "compiler")),
-    Side("JAX, a call a step", lambda p: sides.jax_step(jax_loss, p), ("jax",)),
-    Side("JAX, scan", lambda p: sides.jax_scan(jax_loss, p), ("jax",)),
-]
+SIDES = sides.usual(graph, by_hand, torch_model, jax_loss)
 
 
 def run(options):

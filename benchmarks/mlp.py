@@ -160,13 +160,7 @@ def by_scikit_learn(problem):
 
 
 SIDES = [
-    Side("OurDL, loop", lambda p: sides.ourdl_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: sides.ourdl_call(graph, p)),
-    Side("NumPy by hand, out=", by_hand),
-    Side("PyTorch eager", lambda p: sides.torch_eager(torch_model, p), ("torch",)),
-    Side("PyTorch compile", lambda p: sides.torch_compiled(torch_model, p), ("torch", "compiler")),
-    Side("JAX, a call a step", lambda p: sides.jax_step(jax_loss, p), ("jax",)),
-    Side("JAX, scan", lambda p: sides.jax_scan(jax_loss, p), ("jax",)),
+    *sides.usual(graph, by_hand, torch_model, jax_loss),
     Side("autograd", by_autograd, ("autograd",)),
     Side("scikit-learn", by_scikit_learn, ("sklearn",)),
 ]

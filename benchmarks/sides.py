@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import Side
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -273,3 +275,16 @@ def descend(parameters, gradients, lr):
     for name, gradient in gradients.items():
         np.multiply(gradient, np.float32(lr), out=gradient)
         np.subtract(parameters[name], gradient, out=parameters[name])
+
+
+def usual(graph, by_hand, torch_model, jax_loss):
+    """The sides of a net: its graph in OurDL, a step by hand, a model of PyTorch, a loss in JAX."""
+    return [
+        Side("OurDL, loop", lambda p: ourdl_loop(graph, p)),
+        Side("OurDL, a call a step", lambda p: ourdl_call(graph, p)),
+        Side("NumPy by hand, out=", by_hand),
+        Side("PyTorch eager", lambda p: torch_eager(torch_model, p), ("torch",)),
+        Side("PyTorch compile", lambda p: torch_compiled(torch_model, p), ("torch", "compiler")),
+        Side("JAX, a call a step", lambda p: jax_step(jax_loss, p), ("jax",)),
+        Side("JAX, scan", lambda p: jax_scan(jax_loss, p), ("jax",)),
+    ]
