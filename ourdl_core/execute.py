@@ -103,7 +103,8 @@ class Executor:
 
     def source(self, leaves: list[Any]) -> str:
         """The program as Python, for leaves of these shapes."""
-        raise TypeError(f"the executor {type(self).__name__} writes no source: print(program) shows the steps")
+        name = "plain executor" if type(self) is Executor else f"executor {type(self).__name__}"
+        raise TypeError(f"the {name} writes no source: print(program) shows the steps")
 
     def timings(self, leaves: list[Any], repeats: int) -> list[Timing]:
         """How long each call takes, the median of ``repeats`` runs; here of the steps, one after the other."""

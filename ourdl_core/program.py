@@ -214,8 +214,10 @@ class Program:
             else:
                 inputs = (*inputs, *named.values())
         if len(inputs) != len(self._inputs):
+            count = "1 input" if len(self._inputs) == 1 else f"{len(self._inputs)} inputs"
             raise TypeError(
-                f"this Program has {len(self._inputs)} inputs ({', '.join(self.input_names) or 'none'}), found {len(inputs)}"
+                f"this Program has {count} ({', '.join(self.input_names) or 'none'}), "
+                f"found {len(inputs)}"
             )
         return inputs
 
@@ -314,6 +316,8 @@ def _rows(node: Node, values: Any) -> Any:
     """``values`` with every element as an input ``node`` takes it: a list of numbers of one type, or an array."""
     if isinstance(values, (list, tuple)):
         kinds = set(map(type, values))
+        if kinds == {int, float}:  # whole numbers among others
+            values, kinds = list(map(float, values)), {float}
         if len(kinds) == 1 and kinds <= NUMBER_TYPES and type(_accepted(node, values[0])) in NUMBER_TYPES:
             return values
         values = as_value(values, f"input {node}", copy=False)
