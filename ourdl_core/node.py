@@ -482,11 +482,11 @@ class Variable(Node):
 
     def set_value(self, value: Any) -> None:
         """Give it a value (converted to the declared dtype; copied, so that the caller's array is never written)."""
-        if type(value) is not type(self._value):
+        kind = type(value)
+        if kind is not type(self._value):
             clock.kinds += 1
-        self._value = value if self._spec is None and type(value) in NUMBER_TYPES else self.accept(value)
-        clock.now += 1
-        self._version = self._set = clock.last_set = clock.now
+        self._value = value if kind in NUMBER_TYPES and self._spec is None else self.accept(value)
+        clock.now = self._version = self._set = clock.last_set = clock.now + 1
 
     def accept(self, value: Any, copy: bool = True) -> Any:
         """``value`` as this Variable takes it; TypeError or ValueError that name it."""
@@ -507,8 +507,7 @@ class Variable(Node):
             value = like(value, self._value, self)
             clock.kinds += 1
         self._value = value
-        clock.now += 1
-        self._version = clock.now
+        clock.now = self._version = clock.now + 1
 
     def get_grad(self) -> Any:
         """d(result)/d(this), where the result is the last that ``forward`` was called on above; None if not connected."""

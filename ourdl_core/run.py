@@ -53,7 +53,7 @@ class Run:
         self._graded: list[Node] = []  # whose gradients were asked for
         self._found: Any = None  # the gradients of all Variables, and their places
         self._asked = False  # whether a gradient was asked for after the last ``forward``
-        self._together: dict[Any, Any] = {}
+        self._together: Any = None, None  # for what ``_with_gradients`` was made last, and what it is
 
     # ---- forward ------------------------------------------------------------------------------------------------------
 
@@ -63,17 +63,18 @@ class Run:
             self.mode = mode
             plan, kinds, leaves = self._plan(result)
             together = self._with_gradients(result, plan, kinds) if self._asked else None
-            if together is None:
-                values = self._values = plan.run(leaves)
-                self._found = None
-            else:
+            if together is not None:
                 values = self._values = together[1].run(leaves)
                 self._found = together[0], values
+                self.snapshot = clock.now, kinds, leaves, values
+            else:
+                values = self._values = plan.run(leaves)
+                self._found = None
+                self.snapshot = clock.now, kinds, leaves, values
+                if plan.updated or plan.keys:
+                    self._advance(plan, values)
+                    self._moves = True
             self._given = self._asked = False
-            self.snapshot = clock.now, kinds, leaves, values
-            if plan.updated or plan.keys:
-                self._advance(plan, values)
-                self._moves = True
             self.stamp = self.forwarded = clock.now
         if self._claim != clock.claim:
             self._take(result)
@@ -228,12 +229,12 @@ class Run:
 
     def gradient(self, node: Node) -> Any:
         """d(result)/d(node) at the values of the last ``forward``; those of all Variables are taken together."""
-        if self._found is not None and clock.last_set <= self.snapshot[0] and isinstance(node, Variable):
-            self._graded.append(node)
-            self._asked = True
+        if self._found is not None and clock.last_set <= self.snapshot[0]:
             places, found = self._found
-            place = places.get(node)
-            return None if place is None else found[place]
+            if node in places:
+                self._graded.append(node)
+                self._asked = True
+                return found[places[node]]
         if self.snapshot is None or self.result() is None:
             return None
         self._graded.append(node)
@@ -267,8 +268,8 @@ class Run:
         Of Python numbers, where a run costs so little that calling it counts; None elsewhere. It is used by the ``forward``
         after one whose gradients were asked for.
         """
-        if kinds in self._together:
-            return self._together[kinds]
+        if kinds is self._together[0]:
+            return self._together[1]
         found = None
         variables = self._leaves[self.mode]
         if plan.layout.scalar and not plan.updated and not plan.keys and result.op is not None:
@@ -280,7 +281,7 @@ class Run:
                 both = Plan(program, [], {}, plan.library, whole=False)
             if both.variables == variables and both.layout.scalar:
                 found = {v: i for i, v in enumerate(gradients, len(outputs))}, both
-        self._together[kinds] = found
+        self._together = kinds, found
         return found
 
     def _make_backward(self, wrt: tuple[Node, ...]) -> Any:
