@@ -37,8 +37,9 @@ class Run:
         self.variables = [node for node in order if isinstance(node, Variable)]
         self._single = not any(isinstance(n, Output) or (n.op is not None and n.op.num_outputs is not None) for n in order)
         self._moves = False  # whether each forward is a step, which moves keys and states on
-        # The last plan of Python numbers alone, its key, and ``clock.kinds`` as it was: the types are still these.
-        self._numbers: Any = None, None, None
+        # The last plan of Python numbers alone, after ``clock.kinds`` as it was (the types are still these) and its leaves,
+        # and before its key.
+        self._numbers: Any = None, None, None, None
         self.mode = "training"
         self.stamp = self.forwarded = -1
         self._plans: dict[Any, Plan] = {}
@@ -162,17 +163,17 @@ class Run:
 
     def _plan(self, result: Node) -> tuple[Plan, Any, list[Any]]:
         """The layout for the present values, what it was chosen by, and these values."""
+        at, variables, plan, kinds = self._numbers
+        if at == clock.kinds and kinds[0] == self.mode:
+            return plan, kinds, [variable._value for variable in variables]
         variables = self._leaves.get(self.mode)
         if variables is None:
             return self._make_plan(result)
         leaves = [variable._value for variable in variables]
-        at, plan, kinds = self._numbers
-        if at == clock.kinds and kinds[0] == self.mode:
-            return plan, kinds, leaves
         kinds = (self.mode, *map(type, leaves))
         plan = self._plans.get(kinds)
         if plan is not None:
-            self._numbers = clock.kinds, plan, kinds
+            self._numbers = clock.kinds, variables, plan, kinds
             return plan, kinds, leaves
         kinds = (self.mode, *map(signature_of, leaves))
         plan = self._plans.get(kinds)
@@ -203,7 +204,9 @@ class Run:
     def clear(self, result: Node) -> None:
         """Forget all values and gradients but those of Variables."""
         if self._claim == clock.claim:
-            self._forget_gradients()
+            for node in self._graded:
+                node._grad = None
+            self._graded.clear()
         else:  # some of them are of another result
             for node in (*self.nodes, *self.selected, result):
                 node._value = node._grad = node._by = None
