@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ourdl_numpy.tracing import Call, Traced, TracedArray
+from ourdl_numpy.values import Call, Traced, TracedArray
 
 SMALLEST = 1 << 18  # bytes of an array: smaller ones stay in the cache anyway
 SHORTEST = 3  # calls

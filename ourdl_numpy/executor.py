@@ -17,7 +17,8 @@ from ourdl_core.execute import Executor, Stepper, Timing, named, note_node
 from ourdl_core.numbers import NUMBER_TYPES
 from ourdl_numpy.scalars import NumberSource
 from ourdl_numpy.source import OtherResultError, Writer
-from ourdl_numpy.tracing import Tracer, UntraceableError
+from ourdl_numpy.tracing import Tracer
+from ourdl_numpy.values import UntraceableError
 
 # Above so many steps a layout is interpreted: to write and compile source would cost more than it saves.
 MOST_STEPS = 20_000
@@ -59,6 +60,7 @@ class Specialising(Executor):
             except OtherResultError:
                 self._varies = True
                 kept.clear()
+                self._recent.clear()
                 return plain(leaves)
 
         return specialised

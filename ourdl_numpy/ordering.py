@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ourdl_numpy.tracing import Call, Traced
+from ourdl_numpy.values import Call, Traced
 
 NOTHING = 1 << 13  # bytes that do not count
 

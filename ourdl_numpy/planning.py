@@ -15,7 +15,7 @@ import numpy as np
 
 from ourdl_numpy.chains import Chain, chains_of, elementwise
 from ourdl_numpy.ordering import for_less_memory, is_checked, single_numbers_first
-from ourdl_numpy.tracing import Call, Traced, TracedArray
+from ourdl_numpy.values import Call, Traced, TracedArray
 
 MOST_REORDERED = 5000  # calls: of more, another order is not looked for
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector

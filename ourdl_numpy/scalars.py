@@ -18,7 +18,7 @@ import numpy as np
 
 from ourdl_core.execute import finish
 from ourdl_core.numbers import NUMBER_TYPES, number_namespace
-from ourdl_numpy.tracing import UntraceableError, refusals
+from ourdl_numpy.values import UntraceableError, refusals
 
 DEEPEST = 12  # expressions within one another
 

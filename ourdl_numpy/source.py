@@ -14,7 +14,7 @@ import numpy as np
 from ourdl_core.execute import finish, named
 from ourdl_numpy.chains import Chain, same_everywhere
 from ourdl_numpy.planning import ALIGNMENT, Memory, planned
-from ourdl_numpy.tracing import Call, Traced, TracedArray, TracedNumber, in_c_order, view_as
+from ourdl_numpy.values import Call, Traced, TracedArray, TracedNumber, in_c_order, view_as
 
 MOST_INLINE = 8  # elements of a constant that is written into the source
 # Elements of a row of a constant that ``maximum`` is given: three times as fast as with one number.
@@ -66,7 +66,7 @@ class Source:
         head = ["import numpy as np"]
         head += [f"from numpy import {', '.join(self.functions)}"] if self.functions else []
         ours = any("in_c_order" in line for line in (*self.setup, *self.lines))
-        head += ["from ourdl_numpy.tracing import in_c_order"] if ours else []
+        head += ["from ourdl_numpy.values import in_c_order"] if ours else []
         head += ["from time import perf_counter"] if timed else []
         head += ["", "", f"def build(arena=None, constants=(), ops=(), state=(){', seconds=None' if timed else ''}):"]
         head += [f"    arena = np.empty({self.size}, 'u1') if arena is None else arena"]

@@ -9,272 +9,29 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ourdl_core.execute import finish, recover
 from ourdl_core.numbers import NUMBER_TYPES
+from ourdl_numpy.functions import ANYWHERE, HANDLERS, METHODS, OF_SHAPES, OF_SHAPES_OF_ALL, WITH_OUT
+from ourdl_numpy.values import (
+    Call,
+    Traced,
+    TracedArray,
+    TracedNumber,
+    UntraceableError,
+    getitem,
+    in_c_order,
+    refusals,
+    replaced,
+    traced_in,
+)
 
 MOST_CALLS_OF_AN_OP = 10_000  # an op that makes more (a long Scan) stays one call
-
-
-class UntraceableError(BaseException):
-    """An op looks at values where only calls of NumPy can be noted. No ``except Exception`` of the op swallows it."""
-
-    def __init__(self) -> None:
-        super().__init__("the op looks at values")
-        _refused.count = getattr(_refused, "count", 0) + 1
-
-
-_refused = threading.local()  # so that it is known where an op swallowed it all the same
-
-
-def refusals() -> int:
-    return getattr(_refused, "count", 0)
-
-
-class Traced:
-    """A value of the run: the array (or Python number) that it has in this run, and what it was computed by.
-
-    ``base`` is the value whose memory it is a view of; ``call`` None for a leaf. ``array`` is an ``Outline`` when the array
-    has been let go. ``held`` counts the places of the layout that hold the value.
-    """
-
-    __slots__ = ("array", "base", "call", "held", "number", "tracer")
-
-    def __init__(self, tracer: Tracer, array: Any, call: Call | None = None, base: Traced | None = None) -> None:
-        self.tracer, self.array, self.call = tracer, array, call
-        self.base: Traced = self if base is None else base.base
-        self.held = 0
-        self.number = tracer.count
-        tracer.count += 1
-        tracer.alive.append(self)
-
-    def now(self) -> Any:
-        """The array; computed anew where it has been let go."""
-        stack = [self]
-        while stack:
-            value = stack[-1]
-            call = value.call
-            if type(value.array) is not Outline or call is None:
-                stack.pop()
-                continue
-            gone = [each for each in call.inputs() if type(each.array) is Outline and each.call is not None]
-            stack.extend(gone)
-            if not gone:
-                value._compute(call)
-        return self.array
-
-    def _compute(self, call: Call) -> None:
-        found = call.function(*replaced(call.args, _array_of), **replaced(call.keywords, _array_of))
-        many = found if len(call.results) > 1 else (found,)
-        for each, array in zip(call.results, many, strict=True):
-            each.array = array if each.base is not each else in_c_order(array)
-            self.tracer.alive.append(each)
-
-    def let_go(self) -> None:
-        """Keep no more of the array than a program is written from."""
-        if isinstance(self.array, np.ndarray):
-            self.array = Outline(self.array)
-
-
-class Outline:
-    """What is kept of an array: all but its elements."""
-
-    __slots__ = ("device", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
-
-    def __init__(self, array: Any) -> None:
-        self.dtype, self.shape, self.strides, self.ndim = array.dtype, array.shape, array.strides, array.ndim
-        self.size, self.itemsize, self.nbytes, self.device = array.size, array.itemsize, array.nbytes, array.device
-        self.flags = Order(array.flags.c_contiguous)
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-
-class Order(NamedTuple):
-    """Whether an array lies in C order."""
-
-    c_contiguous: bool
-
-
-class TracedArray(Traced):
-    """A traced array, as an op sees it."""
-
-    __slots__ = ()
-
-    __class__ = property(lambda self: np.ndarray)  # for isinstance
-    shape = property(lambda self: self.array.shape)
-    dtype = property(lambda self: self.array.dtype)
-    ndim = property(lambda self: self.array.ndim)
-    size = property(lambda self: self.array.size)
-    itemsize = property(lambda self: self.array.itemsize)
-    nbytes = property(lambda self: self.array.nbytes)
-    device = property(lambda self: self.array.device)
-    flags = property(lambda self: self.array.flags)  # what a program is written for
-    strides = property(lambda self: self.array.strides)
-    T = property(lambda self: self.transpose())
-    mT = property(lambda self: self.swapaxes(-1, -2))  # noqa: N815 - as the array API has it
-
-    def __array_namespace__(self, **_: Any) -> Any:
-        return NAMESPACE
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        if keywords.get("out") is not None or method not in ("__call__", "reduce", "accumulate", "outer", "reduceat"):
-            raise UntraceableError
-        return self.tracer.call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, keywords)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
-        return self.tracer.call(function, args, keywords)
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise UntraceableError
-
-    def _refuse(self, *_: Any) -> Any:
-        raise UntraceableError
-
-    __bool__ = __int__ = __float__ = __index__ = __iter__ = __complex__ = __setitem__ = __contains__ = _refuse
-    # In place, an array would change under its other names too.
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = __imatmul__ = _refuse
-    __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = __str__ = __repr__ = __format__ = _refuse
-    __hash__ = object.__hash__
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def __getitem__(self, key: Any) -> Any:
-        if any(each.array.dtype == bool for each in traced_in(key)):
-            raise UntraceableError
-        return self.tracer.call(getitem, (self, key), {})
-
-    def __pow__(self, other: Any) -> Any:
-        return self.tracer.call(_power_of(self.array, other), (self,) if _fast(self.array, other) else (self, other), {})
-
-    def __getattr__(self, name: str) -> Any:
-        function = _METHODS.get(name)
-        if function is None:
-            if hasattr(np.ndarray, name):  # ``hasattr`` of the op must not find less than an array has
-                raise UntraceableError
-            raise AttributeError(name)
-        return lambda *args, **keywords: self.tracer.call(function, (self, *args), keywords)
-
-
-class TracedNumber(Traced):
-    """A Python number that is not the same in every run; only arrays compute with it, what else does is one call."""
-
-    __slots__ = ()
-
-    __class__ = property(lambda self: type(self.array))  # for isinstance
-
-    def _refuse(self, *_: Any) -> Any:
-        raise UntraceableError
-
-    __bool__ = __int__ = __float__ = __index__ = __complex__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __str__ = __repr__ = __format__ = _refuse
-    __hash__ = object.__hash__
-
-
-def getitem(x: Any, key: Any) -> Any:
-    return x[key]
-
-
-_FAST_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}  # as ``array ** number`` does
-
-
-def _fast(array: Any, other: Any) -> bool:
-    if type(other) not in (int, float) or other not in _FAST_POWERS:
-        return False
-    return array.dtype.kind in "fc" or (type(other) is int and other == 2 and array.dtype.kind in "biu")
-
-
-def _power_of(array: Any, other: Any) -> Any:
-    return _FAST_POWERS[other] if _fast(array, other) else np.power
-
-
-def _operator(ufunc: np.ufunc, swapped: bool = False) -> Any:
-    def operator(self: TracedArray, other: Any) -> Any:
-        if not isinstance(other, (Traced, np.ndarray, np.generic, int, float, complex)):
-            return NotImplemented
-        return self.tracer.call(ufunc, (other, self) if swapped else (self, other), {})
-
-    return operator
-
-
-for _name, _ufunc in {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
-    "mod": np.remainder, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-    "lshift": np.left_shift, "rshift": np.right_shift, "pow": np.power,
-}.items():  # fmt: skip
-    if _name != "pow":
-        setattr(TracedArray, f"__{_name}__", _operator(_ufunc))
-    setattr(TracedArray, f"__r{_name}__", _operator(_ufunc, swapped=True))
-for _name, _ufunc in {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-}.items():  # fmt: skip
-    setattr(TracedArray, f"__{_name}__", _operator(_ufunc))
-for _name, _ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}.items():
-    setattr(TracedArray, f"__{_name}__", lambda self, ufunc=_ufunc: self.tracer.call(ufunc, (self,), {}))
-
-
-class Call:
-    """One call that a run makes.
-
-    ``form``: ``ufunc``, ``reduce`` and ``copy`` (of its first argument) write into a given array; ``view`` gives memory of
-    its first argument; ``function`` is another function of NumPy, ``op`` an op that could not be looked into. ``out``: it
-    writes into a given array. ``views``: it may return memory of its inputs. ``args`` and ``keywords`` hold what is the same
-    in every run, and Traced values.
-    """
-
-    __slots__ = ("args", "form", "function", "keywords", "node", "out", "results", "views")
-
-    def __init__(self, form: str, function: Any, args: tuple[Any, ...], keywords: dict[str, Any], node: Any) -> None:
-        self.form, self.function, self.args, self.keywords, self.node = form, function, args, keywords, node
-        self.results: tuple[Traced, ...] = ()
-        self.out = self.views = False
-
-    @property
-    def bytes(self) -> int:
-        """What it writes; a view writes nothing."""
-        return 0 if self.form == "view" else sum(getattr(result.array, "nbytes", 0) for result in self.results)
-
-    @property
-    def name(self) -> str:
-        """What it is called in a table."""
-        if self.form == "op":
-            return "kernel" if self.out else "compute"
-        if self.form == "copy":
-            return "np.copyto"
-        owner = getattr(self.function, "__self__", None)
-        if isinstance(owner, np.ufunc):
-            return f"np.{owner.__name__}.{self.function.__name__}"
-        names = {"getitem": "x[...]", "view_as": "x.view"}
-        return names.get(self.function.__name__, f"np.{self.function.__name__}")
-
-    def inputs(self) -> list[Traced]:
-        """The traced values among the arguments."""
-        return traced_in((*self.args, *self.keywords.values()))
-
-
-def traced_in(value: Any) -> list[Traced]:
-    """The traced values in nested sequences."""
-    if isinstance(value, Traced):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [each for item in value for each in traced_in(item)]
-    return []
-
-
-def replaced(value: Any, by: Callable[[Traced], Any]) -> Any:
-    """``value`` with every traced value in it replaced."""
-    if isinstance(value, Traced):
-        return by(value)
-    if type(value) in (tuple, list):
-        return type(value)(replaced(item, by) for item in value)
-    return value
 
 
 class Namespace:
@@ -295,11 +52,11 @@ def _call(function: Any, *args: Any, **keywords: Any) -> Any:
     return given[0].tracer.call(function, args, keywords) if given else function(*args, **keywords)
 
 
-NAMESPACE = Namespace()
-
-
 class Tracer:
     """Notes the calls of one run of a layout."""
+
+    namespace = Namespace()
+    methods = METHODS
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -399,8 +156,8 @@ class Tracer:
             element = _stacked(*args)
             if element is not None:
                 return element
-        handler = _HANDLERS.get(function)
-        anywhere = handler in (_where, _result_type)
+        handler = HANDLERS.get(function)
+        anywhere = handler in ANYWHERE
         if handler is not None and (anywhere or isinstance(args[0] if args else None, TracedArray)):
             try:
                 bound = _signature(handler).bind(self, *args, **keywords)
@@ -568,10 +325,6 @@ def _strong(function: np.ufunc, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args
 
 
-def _array_of(value: Traced) -> Any:
-    return value.array
-
-
 def _to_read(value: Traced) -> Any:
     """The array of a value, for a function that must not write to it."""
     array = value.now()
@@ -595,7 +348,7 @@ def _is_caught() -> bool:
     frame = sys._getframe(2)
     while frame is not None and frame.f_code is not Tracer._step.__code__:
         name = frame.f_globals.get("__name__", "")
-        if frame.f_code.co_exceptiontable and name != __name__ and name.partition(".")[0] not in ("numpy", "ourdl_core"):
+        if frame.f_code.co_exceptiontable and name.partition(".")[0] not in ("numpy", "ourdl_core", "ourdl_numpy"):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
@@ -608,13 +361,6 @@ def _same_bits(a: Any, b: Any) -> bool:
 def _hold(value: Any, count: int) -> None:
     for each in traced_in(value):
         each.held += count
-
-
-def in_c_order(array: Any) -> Any:
-    """The same array where it is in C order already, as every array is that a program writes; else a copy."""
-    if type(array) is not np.ndarray:
-        return np.asarray(array, order="C")
-    return array if array.flags.c_contiguous else array.copy("C")
 
 
 def _is_result(found: Any, op: Any) -> bool:
@@ -668,228 +414,3 @@ def _part(value: Any) -> Any:
     if type(value) in NUMBER_TYPES:
         return (type(value), repr(value))
     return value
-
-
-# ---- functions of NumPy that are noted as something simpler ------------------------------------------------------------
-
-
-def _reduction(ufunc: np.ufunc) -> Any:
-    def handler(tracer: Tracer, x: Any, /, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-        return tracer.reduce(ufunc, x, axis, dtype, keepdims=keepdims)
-
-    return handler
-
-
-def _reduction_kept(ufunc: np.ufunc) -> Any:
-    def handler(tracer: Tracer, x: Any, /, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return tracer.reduce(ufunc, x, axis, None, keepdims=keepdims)
-
-    return handler
-
-
-def _reshape(tracer: Tracer, x: Any, /, *sizes: Any, shape: Any = None, order: str = "C", copy: Any = None) -> Any:
-    shape = sizes if shape is None else (shape,)
-    if order != "C" or not shape:
-        raise UntraceableError
-    shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
-    wanted = x.now().reshape(tuple(int(n) for n in shape))
-    if wanted.shape == x.shape:
-        return x
-    if x.size and not np.may_share_memory(wanted, x.now()):
-        x = tracer.copied(x)
-    return tracer.note("view", np.reshape, (x, wanted.shape), {})
-
-
-def _transposed(tracer: Tracer, x: Any, axes: Sequence[int]) -> Any:
-    axes = tuple(int(axis) % x.ndim for axis in axes)
-    return x if axes == tuple(range(x.ndim)) else tracer.note("view", np.transpose, (x, axes), {})
-
-
-def _transpose(tracer: Tracer, x: Any, /, *order: Any, axes: Any = None) -> Any:
-    axes = order if axes is None else (axes,)
-    axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
-    return _transposed(tracer, x, axes or range(x.ndim)[::-1])
-
-
-def _matrix_transpose(tracer: Tracer, x: Any, /) -> Any:
-    return _swapaxes(tracer, x, -1, -2)
-
-
-def _swapaxes(tracer: Tracer, x: Any, /, axis1: int, axis2: int) -> Any:
-    axes = list(range(x.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return _transposed(tracer, x, axes)
-
-
-def _moveaxis(tracer: Tracer, x: Any, /, source: Any, destination: Any) -> Any:
-    numbers = np.moveaxis(np.empty(tuple(range(1, x.ndim + 1)), np.bool), source, destination).shape
-    return _transposed(tracer, x, [n - 1 for n in numbers])
-
-
-def _expand_dims(tracer: Tracer, x: Any, /, axis: Any = 0) -> Any:
-    return _reshape_view(tracer, x, np.expand_dims(x.now(), axis))
-
-
-def _squeeze(tracer: Tracer, x: Any, /, axis: Any = None) -> Any:
-    return _reshape_view(tracer, x, np.squeeze(x.now(), axis))
-
-
-def _reshape_view(tracer: Tracer, x: Any, wanted: Any) -> Any:
-    """Axes of size 1 put in or taken out: always a view, which ``reshape`` makes fastest."""
-    return x if wanted.shape == x.shape else tracer.note("view", np.reshape, (x, wanted.shape), {})
-
-
-def _broadcast_to(tracer: Tracer, x: Any, /, shape: Any) -> Any:
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
-    return x if shape == x.shape else tracer.note("view", np.broadcast_to, (x, shape), {})
-
-
-def _astype(tracer: Tracer, x: Any, /, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
-    """Values are never written to, so that one of that dtype is itself."""
-    dtype = np.dtype(dtype)
-    return x if dtype == x.dtype else tracer.note("copy", _cast, (x, dtype), {})
-
-
-def _cast(x: Any, dtype: Any) -> Any:
-    return x.astype(dtype, order="C")
-
-
-def _like(function: Any) -> Any:
-    """Of an array only shape and dtype count: the same in each run."""
-
-    def handler(tracer: Tracer, x: Any, /, *rest: Any, dtype: Any = None, device: Any = None) -> Any:
-        return function(np.empty(x.shape, x.dtype), *rest, dtype=dtype)
-
-    return handler
-
-
-def _asarray(tracer: Tracer, x: Any, /, dtype: Any = None, *, copy: Any = None, device: Any = None) -> Any:
-    if not isinstance(x, TracedArray):
-        raise UntraceableError
-    return x if dtype is None else _astype(tracer, x, dtype)
-
-
-def _same(tracer: Tracer, x: Any, /) -> Any:
-    return x
-
-
-def _result_type(tracer: Tracer, *given: Any) -> Any:
-    return np.result_type(*(each.array.dtype if isinstance(each, TracedArray) else each for each in given))
-
-
-def _in_order(tracer: Tracer, x: Any, /) -> Any:
-    if x.ndim == 0:
-        raise UntraceableError
-    return x if x.array.flags.c_contiguous else tracer.copied(x)
-
-
-def _ravel(tracer: Tracer, x: Any, /) -> Any:
-    return _reshape(tracer, x, (-1,))
-
-
-def _where(tracer: Tracer, condition: Any, x: Any, y: Any, /) -> Any:
-    """A choice by bits: ``y ^ ((x ^ y) * condition)`` of the bits as whole numbers. No branch for each element, and no array
-    is made: ten times as fast as ``np.where`` where the condition is as good as random."""
-    if getattr(condition, "dtype", None) != np.dtype(bool) or any(isinstance(each, TracedNumber) for each in (x, y)):
-        return tracer.note("function", np.where, (condition, x, y), {})
-    dtype = np.result_type(*(each.dtype if hasattr(each, "dtype") else each for each in (x, y)))
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        return tracer.note("function", np.where, (condition, x, y), {})
-    bits = np.dtype(f"i{dtype.itemsize}")
-    shapes = [np.shape(each) if not isinstance(each, Traced) else each.array.shape for each in (condition, x, y)]
-    shape = np.broadcast_shapes(*shapes)
-    x, y = (_bits(tracer, each, dtype, bits) for each in (x, y))
-    if not isinstance(y, TracedArray) and not y.any() and np.broadcast_shapes(*shapes[:2]) == shape:
-        chosen = _masked(tracer, x, condition)
-    elif not isinstance(x, TracedArray) and not x.any() and np.broadcast_shapes(shapes[0], shapes[2]) == shape:
-        chosen = _masked(tracer, y, tracer.call(np.logical_not, (condition,), {}))
-    else:
-        differing = _masked(tracer, tracer.call(np.bitwise_xor, (x, y), {}), condition)
-        chosen = tracer.call(np.bitwise_xor, (differing, y), {})
-    return tracer.call(view_as, (chosen, dtype), {})
-
-
-def _masked(tracer: Tracer, x: Any, mask: Any) -> Any:
-    """The bits of ``x`` where ``mask`` is true, else 0."""
-    if isinstance(mask, TracedArray):
-        return tracer.call(np.multiply, (x, mask), {})
-    return tracer.call(np.bitwise_and, (x, -mask.astype(x.dtype)), {})
-
-
-def _bits(tracer: Tracer, x: Any, dtype: Any, bits: Any) -> Any:
-    if not isinstance(x, TracedArray):
-        return np.asarray(x, dtype).view(bits)
-    return tracer.call(view_as, (_astype(tracer, x, dtype), bits), {})
-
-
-def view_as(x: Any, dtype: Any) -> Any:
-    return x.view(dtype)
-
-
-def _round(tracer: Tracer, x: Any, /, decimals: int = 0) -> Any:
-    if decimals != 0 or x.dtype.kind != "f":
-        return tracer.note("function", np.round, (x, decimals), {})
-    return tracer.call(np.rint, (x,), {})
-
-
-_HANDLERS: dict[Any, Any] = {
-    np.sum: _reduction(np.add),
-    np.prod: _reduction(np.multiply),
-    np.max: _reduction_kept(np.maximum),
-    np.min: _reduction_kept(np.minimum),
-    np.any: _reduction_kept(np.logical_or),
-    np.all: _reduction_kept(np.logical_and),
-    np.reshape: _reshape,
-    np.transpose: _transpose,
-    np.permute_dims: _transpose,
-    np.matrix_transpose: _matrix_transpose,
-    np.swapaxes: _swapaxes,
-    np.moveaxis: _moveaxis,
-    np.expand_dims: _expand_dims,
-    np.squeeze: _squeeze,
-    np.broadcast_to: _broadcast_to,
-    np.astype: _astype,
-    np.asarray: _asarray,
-    np.copy: _same,
-    np.ascontiguousarray: _in_order,
-    np.ravel: _ravel,
-    np.where: _where,
-    np.result_type: _result_type,
-    np.shape: lambda tracer, x: x.shape,
-    np.ndim: lambda tracer, x: x.ndim,
-    np.zeros_like: _like(np.zeros_like),
-    np.ones_like: _like(np.ones_like),
-    np.full_like: _like(np.full_like),
-    np.round: _round,
-}
-_METHODS: dict[str, Any] = {
-    name: getattr(np, name)
-    for name in (
-        "sum", "prod", "max", "min", "any", "all", "reshape", "transpose", "swapaxes", "squeeze", "astype", "copy", "ravel",
-        "mean", "take", "clip", "argmax", "argmin", "cumsum", "repeat", "dot", "round",
-    )
-}  # fmt: skip
-_METHODS["flatten"] = np.ravel
-# Functions of which the shape of the result follows from the shapes of what they are given: of all of it, or of the first
-# argument and what is the same in every run. An op that calls another one stays one call.
-OF_SHAPES_OF_ALL = frozenset((
-    np.where, np.take, np.take_along_axis, np.concatenate, np.concat, np.stack, np.hstack, np.vstack, np.einsum, np.dot,
-    np.tensordot, np.vecdot, np.inner, np.outer, np.cross, np.kron, np.clip, np.searchsorted, np.interp, np.append,
-    np.isclose, np.broadcast_arrays, np.linalg.solve, np.linalg.matmul, np.linalg.tensordot, np.linalg.vecdot,
-    np.linalg.outer, np.linalg.cross, getitem,
-))  # fmt: skip
-OF_SHAPES = OF_SHAPES_OF_ALL | frozenset((
-    np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.tile, np.repeat, np.pad, np.split, np.unstack, np.cumsum,
-    np.cumprod, np.cumulative_sum, np.cumulative_prod, np.argmax, np.argmin, np.argsort, np.sort, np.partition,
-    np.argpartition, np.mean, np.var, np.std, np.median, np.quantile, np.percentile, np.ptp, np.average, np.round,
-    np.nan_to_num, np.diff, np.gradient, np.tril, np.triu, np.diagonal, np.trace, np.diag, np.rollaxis, np.atleast_1d,
-    np.atleast_2d, np.real, np.imag, np.i0, np.sinc, np.nansum, np.nanmax, np.nanmin, np.nanmean, np.linalg.norm,
-    np.linalg.inv, np.linalg.det, np.linalg.cholesky, np.linalg.matrix_norm, np.linalg.vector_norm,
-    np.linalg.matrix_transpose, np.linalg.diagonal, np.linalg.trace, np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft,
-    view_as,
-))  # fmt: skip
-# Functions that write into a given array of the shape, dtype and order of what they would return.
-WITH_OUT = frozenset((
-    np.concatenate, np.concat, np.stack, np.cumsum, np.cumprod, np.cumulative_sum, np.cumulative_prod, np.argmax, np.argmin,
-    np.einsum, np.dot, np.clip,
-))  # fmt: skip
