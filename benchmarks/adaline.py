@@ -124,12 +124,7 @@ def by_jax_scan(samples):
 
 
 SIDES = [
-    Side("OurDL, loop", lambda p: scalars.by_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: scalars.by_call(graph, p)),
-    Side("OurDL, node methods", lambda p: scalars.by_node_methods(graph, p)),
-    Side("origin", lambda p: scalars.by_origin(graph, p)),
-    Side("Python by hand", by_hand),
-    Side("micrograd", lambda p: scalars.by_micrograd(micrograd_loss, p), ("micrograd",)),
+    *scalars.usual(graph, by_hand, micrograd_loss),
     Side("autograd", by_autograd, ("autograd",)),
     Side("PyTorch eager", by_torch, ("torch",)),
     Side("JAX, a call a step", by_jax_step, ("jax",)),

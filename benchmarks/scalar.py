@@ -3,7 +3,7 @@
 import random
 
 from benchmarks import scalars
-from benchmarks.timing import Side, compare
+from benchmarks.timing import compare
 
 INPUTS, HIDDEN, SLOPE = 13, 10, 0.1
 TOLERANCE = 1e-9
@@ -79,14 +79,7 @@ def micrograd_loss(parameters, values, label):
     return (unit(hidden) - label) ** 2
 
 
-SIDES = [
-    Side("OurDL, loop", lambda p: scalars.by_loop(graph, p)),
-    Side("OurDL, a call a step", lambda p: scalars.by_call(graph, p)),
-    Side("OurDL, node methods", lambda p: scalars.by_node_methods(graph, p)),
-    Side("origin", lambda p: scalars.by_origin(graph, p)),
-    Side("Python by hand", by_hand),
-    Side("micrograd", lambda p: scalars.by_micrograd(micrograd_loss, p), ("micrograd",)),
-]
+SIDES = scalars.usual(graph, by_hand, micrograd_loss)
 
 
 def run(options):

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from benchmarks import origin
+from benchmarks.timing import Side
 
 ORIGIN = {
     "Variable": lambda name=None: origin.Node(),
@@ -133,3 +134,15 @@ def by_micrograd(loss_of, samples):
         return losses, named(parameter.data for parameter in parameters)
 
     return run
+
+
+def usual(graph, by_hand, micrograd_loss):
+    """The sides of a graph of numbers: OurDL in three ways, the origin, a loop by hand, a loss in micrograd."""
+    return [
+        Side("OurDL, loop", lambda p: by_loop(graph, p)),
+        Side("OurDL, a call a step", lambda p: by_call(graph, p)),
+        Side("OurDL, node methods", lambda p: by_node_methods(graph, p)),
+        Side("origin", lambda p: by_origin(graph, p)),
+        Side("Python by hand", by_hand),
+        Side("micrograd", lambda p: by_micrograd(micrograd_loss, p), ("micrograd",)),
+    ]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 
 from ourdl_cli import node_times
-from ourdl_cli.main import main
 from ourdl_cli.node_times import Owners, by_node, summed, trace
 from ourdl_cli.speed import compare, seconds_a_step
 from ourdl_cli.workload import Workload
@@ -53,15 +53,6 @@ def written(text):
 def one_op(inputs, node):
     """A file that computes one node, y."""
     return written(f"[inputs]\n{inputs}\n[nodes]\ny = {node}\n[outputs]\ny = 'y'\n")
-
-
-def run(capsys, *arguments):
-    """Exit status, stdout and stderr of one command in this process."""
-    try:
-        status = main([str(each) for each in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    return status, *capsys.readouterr()
 
 
 def found(capsys, *arguments):

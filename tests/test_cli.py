@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pluggy
 import pytest
+from commands import run
 
 from ourdl_cli.machine import THREADS
-from ourdl_cli.main import main
 from ourdl_core import registry
 from ourdl_core.hooks import hooks
 from ourdl_core.index import Entry
@@ -28,15 +28,6 @@ COMMAND = [sys.executable, "-m", "ourdl_cli"]
 def folder(tmp_path, monkeypatch):
     """Runs are kept in the folder where one is."""
     monkeypatch.chdir(tmp_path)
-
-
-def run(capsys, *arguments):
-    """Exit status, stdout and stderr of one command in this process."""
-    try:
-        status = main([str(each) for each in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    return status, *capsys.readouterr()
 
 
 # ---- train and predict ----------------------------------------------------------------------------------------------

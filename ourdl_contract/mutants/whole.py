@@ -154,10 +154,9 @@ class RunWithoutEnd(GoodOne):
 class Dropping(Executor):
     """Leaves the last element of each output out."""
 
-    def __init__(self, layout: Any, library: Any) -> None:
-        super().__init__(layout, library)
-        whole = self.run
-        self.run = lambda leaves: [_without_last(value) for value in whole(leaves)]
+    def runner(self) -> Any:
+        whole = super().runner()
+        return lambda leaves: [_without_last(value) for value in whole(leaves)]
 
 
 def _without_last(value: Any) -> Any:
@@ -175,9 +174,9 @@ class RunInOnePlace(GoodOne):
 class Sharing(Executor):
     """Keeps one array for each output."""
 
-    def __init__(self, layout: Any, library: Any) -> None:
-        super().__init__(layout, library)
-        whole, kept = self.run, {}  # type: ignore[var-annotated]
+    def runner(self) -> Any:
+        whole = super().runner()
+        kept: dict[Any, Any] = {}
 
         def shared(leaves: list[Any]) -> list[Any]:
             found = whole(leaves)
@@ -186,7 +185,7 @@ class Sharing(Executor):
                 found[place][...] = value
             return found
 
-        self.run = shared
+        return shared
 
 
 @plant("B02", "an executor that makes arrays of Python numbers", **_BESIDE_RIGHT, beside=_run_by("Widening"))
@@ -197,10 +196,9 @@ class RunOnArrays(GoodOne):
 class Widening(Executor):
     """Gives 0-d arrays where numbers are due."""
 
-    def __init__(self, layout: Any, library: Any) -> None:
-        super().__init__(layout, library)
-        whole = self.run
-        self.run = lambda leaves: [np.asarray(value) for value in whole(leaves)]
+    def runner(self) -> Any:
+        whole = super().runner()
+        return lambda leaves: [np.asarray(value) for value in whole(leaves)]
 
 
 @plant("B02", "an executor that loops without the last step", **_BESIDE_RIGHT, beside=_run_by("Hurried"))
